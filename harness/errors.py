@@ -1,13 +1,14 @@
 """Whose fault it is. Each error carries its exit code and whether another device may try again.
 
 Every error says what is wrong, where, and what to do about it; `describe` and `from_description` carry one
-across a process boundary as plain JSON, so that the first specific cause is never lost on the way.
+across a process boundary as a plain value, so that the first specific cause is never lost on the way.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import IntEnum
-from typing import ClassVar, TypedDict
+from typing import ClassVar
 
 
 class ExitCode(IntEnum):
@@ -35,13 +36,14 @@ class ExitCode(IntEnum):
         return ExitCode.GATE_OPEN
 
 
-class ErrorDescription(TypedDict):
-    """An error as plain JSON."""
+@dataclass(frozen=True, slots=True)
+class ErrorDescription:
+    """An error as a plain value: `kind` is the name of its class. `dataclasses.asdict` makes it JSON."""
 
     kind: str
     problem: str
-    where: str
-    remedy: str
+    where: str = ""
+    remedy: str = ""
 
 
 class ClosetError(Exception):
@@ -62,8 +64,8 @@ class ClosetError(Exception):
         return f"{place}{self.problem}{remedy}"
 
     def describe(self) -> ErrorDescription:
-        """This error as plain JSON."""
-        return {"kind": type(self).__name__, "problem": self.problem, "where": self.where, "remedy": self.remedy}
+        """This error as a plain value, to be stored or sent."""
+        return ErrorDescription(type(self).__name__, self.problem, self.where, self.remedy)
 
 
 class ConfigError(ClosetError):
@@ -142,5 +144,5 @@ _BY_NAME: dict[str, type[ClosetError]] = {
 
 def from_description(description: ErrorDescription) -> ClosetError:
     """The error that `describe` described; an unknown kind becomes a plain ClosetError, a bug of ours."""
-    kind = _BY_NAME.get(description["kind"], ClosetError)
-    return kind(description["problem"], where=description["where"], remedy=description["remedy"])
+    kind = _BY_NAME.get(description.kind, ClosetError)
+    return kind(description.problem, where=description.where, remedy=description.remedy)

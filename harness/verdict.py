@@ -122,12 +122,7 @@ class JobResult:
         return tuple(found for check in self.checks for found in check.findings if found.severity is Severity.BLOCK)
 
 
-NOT_RUN: ErrorDescription = {
-    "kind": "NotRun",
-    "problem": "not run",
-    "where": "",
-    "remedy": "closet resume RUN goes on with what is left",
-}
+NOT_RUN = ErrorDescription("NotRun", "not run", remedy="closet resume RUN goes on with what is left")
 
 
 @dataclass(frozen=True, slots=True)
