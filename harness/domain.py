@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TypeAlias
 
@@ -89,6 +89,31 @@ class NamedBlob:
 
     name: str
     blob: Blob
+
+
+@dataclass(frozen=True, slots=True)
+class Tolerance:
+    """How far observed may be from expected: |e − o| ≤ max(absolute, relative · max(|e|, |o|)), per element."""
+
+    absolute: float = 0.0
+    relative: float = 0.0
+
+    @property
+    def is_exact(self) -> bool:
+        """True when only equality passes."""
+        return self.absolute == 0.0 and self.relative == 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """A named group of channels judged together. `channels` are shell patterns (`action.*`); what a check finds closes
+    the gate when `blocks`, and is noted otherwise.
+    """
+
+    name: str
+    channels: tuple[str, ...]
+    tolerance: Tolerance = field(default_factory=Tolerance)
+    blocks: bool = True
 
 
 @dataclass(frozen=True, slots=True)
