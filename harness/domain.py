@@ -106,8 +106,9 @@ class Tolerance:
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """A named group of channels judged together. `channels` are shell patterns (`action.*`); what a check finds closes
-    the gate when `blocks`, and is noted otherwise.
+    """A named group of channels judged together.
+
+    `channels` are shell patterns (`action.*`). What a check finds closes the gate when `blocks`; else it is noted.
     """
 
     name: str
