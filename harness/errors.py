@@ -74,6 +74,14 @@ class ConfigError(ClosetError):
     exit_code = ExitCode.USAGE
 
 
+class ConfigMistakesError(ConfigError):
+    """Every mistake of a configuration at once, in file order."""
+
+    def __init__(self, errors: tuple[ConfigError, ...]) -> None:
+        super().__init__("\n".join(str(error) for error in errors))
+        self.errors = errors
+
+
 class DataError(ClosetError):
     """A recording, model or baseline that cannot be used: ERROR for that job, no retry."""
 
