@@ -1,0 +1,179 @@
+"""Suites and devices: what is accepted, and that every mistake is told with its line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from harness.config import gather, load_fleet, load_suite
+from harness.domain import Check, DeviceKind, Tolerance
+from harness.errors import ConfigError, ConfigMistakesError, ExitCode
+
+GOOD_SUITE = """\
+suite: pr
+routes:
+  - ../routes
+  - {folder: /data/drives, select: ["0123456789abcdef/2026-01-02--03-04-05/2:4"]}
+replayers:
+  driving_model:
+    baseline: models/release
+    options: {frames: 400}
+    checks:
+      action: {channels: ["action.*"]}
+      plan: {channels: ["position.*"], tolerance: {absolute: 0.01, relative: 0.001}, blocks: false}
+devices: {kinds: [mici, tizi], tags: [ox03c10]}
+deadline_s: 60
+"""
+
+
+def write(folder: Path, text: str, name: str = "suite.yaml") -> Path:
+    path = folder / name
+    path.write_text(text)
+    return path
+
+
+def mistakes(path: Path, load: object = load_suite) -> list[str]:
+    assert callable(load)
+    with pytest.raises(ConfigMistakesError) as caught:
+        load(path)
+    assert caught.value.exit_code is ExitCode.USAGE
+    return [str(error).removeprefix(f"{path}:") for error in caught.value.errors]
+
+
+def test_a_suite_becomes_domain_values(tmp_path: Path) -> None:
+    (tmp_path / "suites").mkdir()
+    suite = load_suite(write(tmp_path / "suites", GOOD_SUITE))
+    assert suite.name == "pr"
+    assert [source.folder for source in suite.routes] == [tmp_path / "routes", Path("/data/drives")]
+    assert suite.routes[1].select == ("0123456789abcdef/2026-01-02--03-04-05/2:4",)
+    (replayer,) = suite.replayers
+    assert replayer.candidate is None
+    assert replayer.baseline == tmp_path / "suites/models/release"
+    assert replayer.options == {"frames": 400}
+    assert replayer.checks == (
+        Check("action", ("action.*",), Tolerance(), blocks=True),
+        Check("plan", ("position.*",), Tolerance(0.01, 0.001), blocks=False),
+    )
+    assert suite.device_kinds == (DeviceKind.MICI, DeviceKind.TIZI)
+    assert (suite.tags, suite.deadline_s) == (("ox03c10",), 60.0)
+
+
+def test_exact_is_the_default_and_can_be_said(tmp_path: Path) -> None:
+    said = GOOD_SUITE.replace("{absolute: 0.01, relative: 0.001}", "exact")
+    checks = load_suite(write(tmp_path, said)).replayers[0].checks
+    assert all(check.tolerance.is_exact for check in checks)
+
+
+def test_every_mistake_is_told_at_once_with_its_line(tmp_path: Path) -> None:
+    path = write(
+        tmp_path,
+        """\
+suite: "no spaces"
+routes: [../x, {foldr: y}]
+replayers:
+  driving_model:
+    checks:
+      plan: {channels: ["position.*"], tolerance: {absolute: -1}, blocks: maybe}
+    bogus: 1
+devices: {kinds: [toaster]}
+suite: twice
+""",
+    )
+    told = mistakes(path)
+    assert any(line.startswith("9: key suite stands twice") for line in told)
+    assert any(line.startswith("2: routes.1.foldr: unknown key") for line in told)
+    assert any(line.startswith("2: routes.1.folder: is missing") for line in told)
+    assert any(line.startswith("6: replayers.driving_model.checks.plan.tolerance.absolute: should be") for line in told)
+    assert any(line.startswith("6: replayers.driving_model.checks.plan.blocks: should be") for line in told)
+    assert any(line.startswith("7: replayers.driving_model.bogus: unknown key") for line in told)
+    assert any(line.startswith("8: devices.kinds.0: should be") for line in told)
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "word"),
+    [
+        ("suite: [\n", 2, "not YAML"),
+        ("", None, "is empty"),
+        ("- 1\n", 1, "valid dictionary"),
+        (GOOD_SUITE.replace("deadline_s: 60", "deadline_s: .inf"), 13, "finite"),
+        (GOOD_SUITE.replace('["action.*"]', "[]"), 10, "at least 1 item"),
+        (GOOD_SUITE.replace("absolute: 0.01", "absolute: .nan"), 11, "absolute"),
+    ],
+)
+def test_bad_suites(tmp_path: Path, text: str, line: int | None, word: str) -> None:
+    path = write(tmp_path, text)
+    with pytest.raises(ConfigError, match=word) as caught:
+        load_suite(path)
+    assert (f"{path}:{line}" if line else str(path)) in str(caught.value)
+
+
+def test_a_file_that_is_not_there_and_one_that_is_not_text(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="cannot be read"):
+        load_suite(tmp_path / "none.yaml")
+    (tmp_path / "binary.yaml").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(ConfigError, match="UTF-8"):
+        load_suite(tmp_path / "binary.yaml")
+
+
+@given(st.text(max_size=60))
+def test_no_text_breaks_the_reader(tmp_path_factory: pytest.TempPathFactory, text: str) -> None:
+    path = tmp_path_factory.mktemp("suite") / "suite.yaml"
+    path.write_text(text)
+    with pytest.raises(ConfigError):
+        load_suite(path)
+
+
+def test_devices(tmp_path: Path) -> None:
+    (tmp_path / "key").write_text("x")
+    path = write(
+        tmp_path,
+        """\
+devices:
+  emulated: 3
+  mici-01: {kind: mici, address: 10.0.0.5, key: key, host_key: "ssh-ed25519 AAAA", tags: [os04c10], slots: 2}
+""",
+    )
+    fleet = load_fleet(path)
+    assert fleet.emulated == 3
+    (device,) = fleet.devices
+    assert (device.name, device.kind, device.port, device.user) == ("mici-01", DeviceKind.MICI, 22, "comma")
+    assert device.key_path == str(tmp_path / "key")
+    assert fleet.serves(DeviceKind.MICI, ("os04c10",))
+    assert not fleet.serves(DeviceKind.MICI, ("ar0231",))
+    assert fleet.serves(DeviceKind.EMULATED, ())
+    assert not fleet.serves(DeviceKind.TIZI, ())
+
+
+def test_device_mistakes(tmp_path: Path) -> None:
+    path = write(
+        tmp_path,
+        """\
+devices:
+  a: {kind: mici, adress: x, key: nokey, host_key: "ssh-ed25519 AAAA"}
+  b: {kind: mici, address: x, key: nokey, host_key: "none"}
+""",
+    )
+    told = mistakes(path, load_fleet)
+    assert any(line.startswith("2: devices.a.adress: unknown key") for line in told)
+    assert any(line.startswith("2: devices.a.address: is missing") for line in told)
+    assert any(line.startswith("3: devices.b.host_key: ") for line in told)
+    path.write_text(path.read_text().replace("adress", "address").replace('"none"', '"ssh-ed25519 AAAA"'))
+    assert [line.split(":")[0] for line in mistakes(path, load_fleet)] == ["2", "3"], "missing keys, both told"
+    path.write_text("devices: {emulated: 0}\n")
+    with pytest.raises(ConfigError, match="no device at all"):
+        load_fleet(path)
+
+
+def test_gather_raises_everything_at_once() -> None:
+    def one() -> None:
+        raise ConfigError("one")
+
+    def two() -> None:
+        raise ConfigMistakesError((ConfigError("two"), ConfigError("three")))
+
+    with pytest.raises(ConfigMistakesError, match="one\ntwo\nthree"):
+        gather([one, lambda: None, two])
+    gather([lambda: None])
