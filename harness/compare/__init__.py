@@ -1,0 +1,5 @@
+"""Two traces and checks in, findings out. Pure: no files, no clock, no decision."""
+
+from harness.compare.compare import COMPARE_VERSION, compare_traces, runtime_difference
+
+__all__ = ["COMPARE_VERSION", "compare_traces", "runtime_difference"]
