@@ -1,0 +1,137 @@
+"""The options of a replay, checked: an option nobody knows is an error, never ignored."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from harness.domain import Json
+from harness.errors import ConfigError
+
+CAMERA_STEMS = ("fcamera", "ecamera", "dcamera", "qcamera")
+
+
+@dataclass(frozen=True, slots=True)
+class DrivingModelOptions:
+    """Which frames to replay, and what to believe about the device where the log does not say.
+
+    `frames` None means all; `start_frame` counts paired frames of the segment, not frame ids.
+    """
+
+    frames: int | None = None
+    start_frame: int = 0
+    device: str | None = None
+    sensor: str | None = None
+    features_cache: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class DriverMonitoringOptions:
+    """Which camera, which frames, which side; `crop` is (x, y, width, height) in pixels instead of the model's own.
+
+    `right_hand_drive` None means what the log says, and driver on the left where it says nothing.
+    """
+
+    camera: str = "dcamera"
+    frames: int | None = None
+    start_frame: int = 0
+    right_hand_drive: bool | None = None
+    crop: tuple[int, int, int, int] | None = None
+
+
+def parse_driving_model_options(
+    options: Mapping[str, Json], *, replayer: str = "driving_model"
+) -> DrivingModelOptions:
+    """Checked options of a driving_model replay; ConfigError names every mistake."""
+    if replayer != "driving_model":
+        raise ConfigError(
+            f"no replayer is called {replayer!r}",
+            where="replayer",
+            remedy="use driving_model or driver_monitoring",
+        )
+    reader = _Reader(options, replayer)
+    parsed = DrivingModelOptions(
+        frames=reader.count("frames", least=1),
+        start_frame=reader.count("start_frame", least=0) or 0,
+        device=reader.word("device"),
+        sensor=reader.word("sensor"),
+        features_cache=reader.flag("features_cache") is not False,
+    )
+    reader.finish()
+    return parsed
+
+
+def parse_driver_monitoring_options(options: Mapping[str, Json]) -> DriverMonitoringOptions:
+    """Checked options of a driver_monitoring replay; ConfigError names every mistake."""
+    reader = _Reader(options, "driver_monitoring")
+    parsed = DriverMonitoringOptions(
+        camera=reader.word("camera", CAMERA_STEMS) or "dcamera",
+        frames=reader.count("frames", least=1),
+        start_frame=reader.count("start_frame", least=0) or 0,
+        right_hand_drive=reader.flag("right_hand_drive"),
+        crop=reader.crop("crop"),
+    )
+    reader.finish()
+    return parsed
+
+
+class _Reader:
+    """Takes options one by one and keeps every mistake, so that all are told together."""
+
+    def __init__(self, options: Mapping[str, Json], replayer: str) -> None:
+        self._left = dict(options)
+        self._known: list[str] = []
+        self._mistakes: list[str] = []
+        self._replayer = replayer
+
+    def _take(self, name: str) -> Json:
+        self._known.append(name)
+        return self._left.pop(name, None)
+
+    def count(self, name: str, *, least: int) -> int | None:
+        value = self._take(name)
+        if value is None:
+            return None
+        if isinstance(value, bool) or not isinstance(value, int) or value < least:
+            self._mistakes.append(f"{name} must be a whole number of at least {least}, not {value!r}")
+            return None
+        return value
+
+    def flag(self, name: str) -> bool | None:
+        value = self._take(name)
+        if value is None or isinstance(value, bool):
+            return value
+        self._mistakes.append(f"{name} must be true or false, not {value!r}")
+        return None
+
+    def word(self, name: str, among: tuple[str, ...] = ()) -> str | None:
+        value = self._take(name)
+        if value is None:
+            return None
+        if not isinstance(value, str) or (among and value not in among):
+            choice = f"one of {', '.join(among)}" if among else "a word"
+            self._mistakes.append(f"{name} must be {choice}, not {value!r}")
+            return None
+        return value
+
+    def crop(self, name: str) -> tuple[int, int, int, int] | None:
+        value = self._take(name)
+        if value is None:
+            return None
+        numbers = [x for x in value if isinstance(x, int) and not isinstance(x, bool)] if isinstance(value, list) else []
+        if isinstance(value, list) and len(value) == len(numbers) == 4:
+            x, y, width, height = numbers
+            if min(x, y) >= 0 and min(width, height) >= 2 and not any(n % 2 for n in numbers):
+                return (x, y, width, height)
+        self._mistakes.append(f"{name} must be four even numbers [x, y, width, height], not {value!r}")
+        return None
+
+    def finish(self) -> None:
+        """Raise what was wrong, all of it."""
+        mistakes = [f"unknown option {name!r}" for name in sorted(self._left)] + self._mistakes
+        if mistakes:
+            raise ConfigError(
+                "; ".join(mistakes),
+                where=f"options of {self._replayer}",
+                remedy=f"known options: {', '.join(sorted(self._known))}",
+            )

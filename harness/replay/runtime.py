@@ -1,0 +1,55 @@
+"""What executes a replay: the key under which results may be demanded equal, cores to use, memory used."""
+
+from __future__ import annotations
+
+import os
+import platform
+import resource
+import sys
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+
+from harness.errors import ConfigError
+
+# The widest of these that a processor has decides which kernels run, and so the last bits of a result.
+_X86_LEVELS = ("amx_bf16", "avx512_bf16", "avx512_vnni", "avx512f", "avx2", "avx", "sse4_2")
+_ARM_LEVELS = ("i8mm", "bf16", "asimdhp", "asimddp", "asimd")
+
+
+@cache
+def runtime_key() -> str:
+    """Library versions and instruction set: traces of one key are demanded equal, of two keys only close."""
+    libraries = " ".join(f"{name}={version(name)}" for name in ("onnxruntime", "numpy", "av"))
+    return f"{libraries} provider=cpu level=all machine={platform.machine()} isa={_instruction_set()}"
+
+
+def thread_count() -> int:
+    """Cores to use: CLOSET_THREADS, by default all of them. Never changes a result."""
+    text = os.environ.get("CLOSET_THREADS", "")
+    if not text:
+        return os.cpu_count() or 1
+    if not text.isdecimal() or int(text) < 1:
+        raise ConfigError(
+            f"CLOSET_THREADS is {text!r}", where="environment", remedy="set it to a whole number of at least 1"
+        )
+    return int(text)
+
+
+def peak_rss_mb() -> float:
+    """Most memory this process ever held, in megabytes."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / 1e6 if sys.platform == "darwin" else peak * 1024 / 1e6
+
+
+def _instruction_set() -> str:
+    try:
+        text = Path("/proc/cpuinfo").read_text()
+    except OSError:
+        return "unknown"
+    for line in text.splitlines():
+        name, _, value = line.partition(":")
+        if name.strip() in {"flags", "Features"}:
+            flags = set(value.split())
+            return next((level for level in (*_X86_LEVELS, *_ARM_LEVELS) if level in flags), "base")
+    return "unknown"
