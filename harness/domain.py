@@ -202,6 +202,11 @@ class Trial:
         """`dongle/log_id/n · replayer · kind`: unique within a plan."""
         return f"{self.segment} · {self.replayer} · {self.device_kind}"
 
+    @property
+    def jobs(self) -> tuple[ReplayJob, ...]:
+        """The jobs it waits for: the candidate's, and the baseline's where it is replayed."""
+        return (self.candidate,) if self.baseline_job is None else (self.candidate, self.baseline_job)
+
 
 @dataclass(frozen=True, slots=True)
 class Plan:
@@ -210,6 +215,11 @@ class Plan:
     suite: str
     trials: tuple[Trial, ...]
     tasks: tuple[Task, ...]
+
+    @property
+    def jobs(self) -> dict[str, ReplayJob]:
+        """Every job of the plan by id."""
+        return {job.id: job for trial in self.trials for job in trial.jobs}
 
 
 @dataclass(frozen=True, slots=True)

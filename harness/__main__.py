@@ -1,0 +1,5 @@
+"""`python -m harness` is the `closet` command."""
+
+from harness.cli import script
+
+script()

@@ -1,0 +1,81 @@
+"""The `closet` command: every error becomes one clear message and the exit code of whose fault it is."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+
+import click
+
+from harness import __version__
+from harness.cli.baselines import baselines, bless
+from harness.cli.bench import bench
+from harness.cli.devices import devices, emulate
+from harness.cli.logs import log
+from harness.cli.results import diff, report
+from harness.cli.routes import routes
+from harness.cli.suites import check, plan, resume, run
+from harness.errors import ClosetError, ExitCode
+
+_EXAMPLES = """\b
+Examples:
+  closet run suites/pr.yaml --candidate models/next --baseline models/release
+  closet diff last
+  closet bless last --reason "approved in review"
+
+\b
+Exit codes: 0 gate open · 1 regression · 2 usage or configuration · 3 no verdict
+            4 a bug of the harness · 5 nothing to run
+"""
+
+
+@click.group(epilog=_EXAMPLES, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(__version__, prog_name="closet")
+def cli() -> None:
+    """Replay recorded drives through the next driving software and decide whether it may go out."""
+
+
+for command in (
+    check, plan, run, resume, diff, report, bless, baselines, devices, emulate, routes, log, bench,
+):  # fmt: skip
+    cli.add_command(command)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command line; returns the exit code."""
+    try:
+        result = cli.main(args=arguments, prog_name="closet", standalone_mode=False)
+    except ClosetError as error:
+        return _tell(error)
+    except click.exceptions.Exit as done:
+        return done.exit_code
+    except click.Abort:
+        click.echo("closet: interrupted", err=True)
+        return ExitCode.NO_VERDICT
+    except click.ClickException as error:
+        error.show()
+        return ExitCode.USAGE
+    except BrokenPipeError:
+        # The reader of our output (`| head`) has seen enough; Python must not complain when it closes the stream.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return ExitCode.GATE_OPEN
+    except Exception:  # noqa: BLE001 the last line of defence: a bug of ours is told as one
+        traceback.print_exc()
+        click.echo("closet: this is a bug of the harness, please report it with the lines above", err=True)
+        return ExitCode.HARNESS_BUG
+    return result if isinstance(result, int) else ExitCode.GATE_OPEN
+
+
+def _tell(error: ClosetError) -> int:
+    lines = str(error).splitlines() or [type(error).__name__]
+    for line in lines:
+        click.echo(f"closet: {line}", err=True)
+    if len(lines) > 1:
+        click.echo(f"closet: {len(lines)} mistakes", err=True)
+    return error.exit_code
+
+
+def script() -> None:
+    """Entry point of the installed command."""
+    sys.exit(main())

@@ -1,0 +1,217 @@
+"""closet check, plan, run, resume: from a suite to a verdict."""
+
+from __future__ import annotations
+
+import datetime
+import shutil
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from harness.cli.live import Watch
+from harness.cli.options import echo_json, json_option, make_request, open_store, suite_options
+from harness.config import Fleet, gather, load_fleet, load_suite
+from harness.domain import DeviceKind, Task
+from harness.errors import ConfigError, DataError
+from harness.pipeline import execute_run, prepare
+from harness.pipeline.prepare import check_suite
+from harness.pipeline.request import Request, load_request
+from harness.pipeline.runs import JUNIT, RECORD, REQUEST, closet_home, find_run, new_run_folder
+from harness.report import render_summary
+from harness.verdict import RunRecord, gate, render_record
+
+
+@click.command(
+    epilog="\b\nExample:\n  closet check suites/pr.yaml suites/nightly.yaml --devices devices.yaml",
+    short_help="Validate suites and devices.",
+)
+@click.argument("suites", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="SUITE...")
+@click.option(
+    "--devices", "devices_file", type=click.Path(path_type=Path), metavar="FILE", help="The shelf to check too."
+)
+@json_option
+def check(suites: tuple[Path, ...], devices_file: Path | None, as_json: bool) -> None:
+    """Validate suites and devices; every mistake at once, each with file and line. Nothing is started.
+
+    Folders, replayers and options that a suite names are checked too. Models are checked by `closet plan`, which
+    knows the candidate.
+    """
+    told: list[dict[str, str]] = []
+
+    def check_one(path: Path) -> None:
+        check_suite(load_suite(path))
+        told.append({"file": str(path), "kind": "suite"})
+
+    def check_devices(path: Path) -> None:
+        load_fleet(path)
+        told.append({"file": str(path), "kind": "devices"})
+
+    gather(
+        [
+            *((lambda path=path: check_one(path)) for path in suites),
+            *((lambda path=path: check_devices(path)) for path in (devices_file,) if path is not None),
+        ]
+    )
+    if as_json:
+        echo_json({"ok": told})
+        return
+    for entry in told:
+        click.echo(f"ok  {entry['file']} ({entry['kind']})")
+
+
+@click.command(
+    epilog="\b\nExample:\n  closet plan suites/pr.yaml --candidate models/next --baseline models/release",
+    short_help="Show what would run where, and what it costs.",
+)
+@suite_options
+@json_option
+def plan(
+    suite: Path,
+    candidate: tuple[str, ...],
+    baseline: tuple[str, ...],
+    devices_file: Path | None,
+    only: tuple[str, ...],
+    as_json: bool,
+) -> None:
+    """Show what a run would do: every task, its kind of device, cost, and whether its traces are stored already."""
+    store = open_store()
+    prepared = prepare(make_request(suite, candidate, baseline, devices_file, only), store)
+    planned = prepared.plan
+    done = {job_id for job_id in planned.jobs if store.find_trace(job_id)}
+    rows = [_task_row(task, done) for task in planned.tasks]
+    slots = {kind.value: _slots(prepared.fleet, kind) for kind in prepared.suite.device_kinds}
+    if as_json:
+        echo_json({"suite": planned.suite, "jobs": len(planned.trials), "slots": slots, "tasks": rows})
+        return
+    table = Table(box=None, pad_edge=False)
+    for title, value in rows[0].items():
+        table.add_column(title, justify="left" if isinstance(value, str) else "right", no_wrap=True)
+    for row in rows:
+        table.add_row(*(str(value) for value in row.values()))
+    Console().print(table)
+    left_s = sum(task.cost_s for task in planned.tasks if any(job.id not in done for job in task.jobs))
+    on = ", ".join(f"{count} {kind}" for kind, count in slots.items())
+    click.echo(
+        f"{len(planned.trials)} jobs in {len(rows)} tasks · about {left_s:.0f} s of device time left · slots: {on}"
+    )
+
+
+@click.command(
+    epilog="\b\nExamples:\n"
+    "  closet run suites/pr.yaml --candidate models/next --baseline models/release\n"
+    "  closet run suites/pr.yaml --only 5beb9b58bd12b691 --candidate models/next\n"
+    "  closet run suites/pr.yaml --candidate driving_model=models/next --junit report.xml",
+    short_help="Replay a suite, judge it, and exit with the gate's code.",
+)
+@suite_options
+@click.option("--junit", type=click.Path(path_type=Path), metavar="FILE", help="Copy the JUnit report here too.")
+@click.option(
+    "--run-dir", type=click.Path(path_type=Path), metavar="DIR", help="Keep the run here, not under .closet/runs."
+)
+@json_option
+def run(
+    suite: Path,
+    candidate: tuple[str, ...],
+    baseline: tuple[str, ...],
+    devices_file: Path | None,
+    only: tuple[str, ...],
+    junit: Path | None,
+    run_dir: Path | None,
+    as_json: bool,
+) -> int:
+    """Replay a suite on the shelf, hold the candidate against the baseline, and exit with the gate's code.
+
+    Progress goes to standard error, the summary (or the record, with --json) to standard output. Ctrl-C ends the
+    remote jobs and keeps what is done; `closet resume` goes on from there.
+    """
+    request = make_request(suite, candidate, baseline, devices_file, only, ("closet", *sys.argv[1:]))
+    if run_dir is not None and (run_dir / RECORD).exists():
+        raise ConfigError("there is a run in it", where=str(run_dir), remedy="closet resume goes on with it")
+    return _carry_out(request, run_dir, junit, as_json)
+
+
+@click.command(epilog="\b\nExample:\n  closet resume last", short_help="Go on with a run that was cut off.")
+@click.argument("run_name", metavar="RUN")
+@click.option("--junit", type=click.Path(path_type=Path), metavar="FILE", help="Copy the JUnit report here too.")
+@json_option
+def resume(run_name: str, junit: Path | None, as_json: bool) -> int:
+    """Go on with RUN (a folder, a name, or `last`): what has a trace is kept, the rest is replayed, all is judged."""
+    folder = find_run(closet_home(), run_name)
+    return _carry_out(load_request(folder / REQUEST), folder, junit, as_json)
+
+
+def _carry_out(request: Request, folder: Path | None, junit: Path | None, as_json: bool) -> int:
+    store = open_store()
+    prepared = prepare(request, store)
+    if folder is None:
+        folder = new_run_folder(closet_home(), datetime.datetime.now(datetime.UTC).date())
+    folder = folder.absolute()
+    folder.mkdir(parents=True, exist_ok=True)
+    console = Console(stderr=True)
+    with _stopping(console) as stop, Watch(console) as watch:
+        record = execute_run(request, prepared, store, folder=folder, observer=watch, stop=stop)
+    if junit is not None:
+        _copy(folder / JUNIT, junit)
+    _print(record, folder, as_json)
+    return gate(record).exit_code
+
+
+def _print(record: RunRecord, folder: Path, as_json: bool) -> None:
+    text = render_record(record) if as_json else render_summary(record, run_folder=str(folder))
+    click.echo(text, nl=False)
+
+
+def _task_row(task: Task, done: set[str]) -> dict[str, str | int | float]:
+    return {
+        "task": task.id[:16],
+        "segment": str(task.jobs[0].segment),
+        "replayer": task.jobs[0].replayer,
+        "device_kind": task.device_kind.value,
+        "models": len(task.jobs),
+        "stored": sum(job.id in done for job in task.jobs),
+        "megabytes": round(sum(blob.size_bytes for blob in task.blobs.values()) / 1e6, 1),
+        "cost_s": round(task.cost_s, 1),
+    }
+
+
+def _slots(fleet: Fleet, kind: DeviceKind) -> int:
+    named = sum(device.slots for device in fleet.devices if device.kind is kind)
+    return named + (fleet.emulated if kind is DeviceKind.EMULATED else 0)
+
+
+@contextmanager
+def _stopping(console: Console) -> Iterator[threading.Event]:
+    """An event that the first Ctrl-C (or SIGTERM) sets; the second one ends the program at once."""
+    stop = threading.Event()
+
+    def ask(number: int, _frame: FrameType | None) -> None:
+        if stop.is_set():
+            signal.signal(number, signal.SIG_DFL)
+            signal.raise_signal(number)
+        stop.set()
+        console.print("[yellow]stopping[/]: ending the remote jobs, keeping what is done (once more to end at once)")
+
+    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _copy(source: Path, target: Path) -> None:
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(source, target)
+    except OSError as error:
+        raise DataError(
+            f"cannot be written: {error.strerror}", where=str(target), remedy=f"it lies at {source}"
+        ) from error

@@ -1,0 +1,132 @@
+"""The run, on one page: prepare, plan, replay, compare, judge, record, report."""
+
+from __future__ import annotations
+
+import datetime
+import threading
+import time
+import traceback
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from harness import __version__
+from harness.domain import Trial
+from harness.errors import ClosetError
+from harness.files import write_text
+from harness.pipeline.events import Judged, Observer, Planned
+from harness.pipeline.execute import Replayed, replay, stored
+from harness.pipeline.judgement import REPLAY_CHECK, judge_trial, not_run
+from harness.pipeline.prepare import Prepared, prepare
+from harness.pipeline.request import Request, render_request
+from harness.pipeline.runs import JUNIT, REQUEST, SUMMARY, write_run
+from harness.plan import without
+from harness.report import render_junit, render_summary
+from harness.store import Store
+from harness.verdict import NOT_RUN, JobResult, RunRecord
+
+__all__ = ["execute_run", "prepare"]
+
+_WRITE_EVERY_S = 1.0
+
+
+def execute_run(
+    request: Request, prepared: Prepared, store: Store, *, folder: Path, observer: Observer, stop: threading.Event
+) -> RunRecord:
+    """Carry out a prepared run in `folder` and return its record.
+
+    The record is on disk from the start, with every trial as ERROR "not run", and at least once a second after that;
+    a trial only ever replaces its own entry. When `stop` is set the remote jobs are killed and what is left stays
+    "not run". An error that ends the whole run is kept in the record, where the gate sees it.
+    """
+    began_s = time.monotonic()
+    plan = prepared.plan
+    results = {trial.name: not_run(trial) for trial in plan.trials}
+    record = _first_record(request, prepared, folder, results)
+
+    def write(record: RunRecord) -> RunRecord:
+        record = replace(record, results=tuple(results.values()), duration_s=round(time.monotonic() - began_s, 3))
+        write_run(folder, record)
+        return record
+
+    write_text(folder / REQUEST, render_request(request))
+    written_s = began_s
+    write(record)
+    try:
+        done = stored(plan.jobs, store)
+        tasks = without(plan, frozenset(done))
+        waiting: dict[str, list[Trial]] = {}
+        for trial in plan.trials:
+            for job in trial.jobs:
+                waiting.setdefault(job.id, []).append(trial)
+        observer(Planned(folder, plan, tasks, len(prepared.fleet.devices) + prepared.fleet.emulated))
+        for trial in plan.trials:
+            _judge_if_ready(trial, done, prepared, store, results, observer)
+        for replayed in replay(
+            tasks,
+            prepared.fleet,
+            store,
+            blob_paths=prepared.blob_paths,
+            folder=folder,
+            observer=observer,
+            stop=stop,
+        ):
+            done[replayed.job_id] = replayed
+            for trial in waiting[replayed.job_id]:
+                _judge_if_ready(trial, done, prepared, store, results, observer)
+            if time.monotonic() - written_s > _WRITE_EVERY_S:
+                written_s = time.monotonic()
+                write(record)
+    except ClosetError as error:
+        for name, result in results.items():
+            if result.error == NOT_RUN:
+                results[name] = replace(result, error=error.describe())
+    except Exception:  # noqa: BLE001 a bug of ours must be in the record, where the gate sees it
+        record = replace(record, harness_error=traceback.format_exc())
+    record = write(replace(record, interrupted=stop.is_set()))
+    write_text(folder / JUNIT, render_junit(record))
+    write_text(folder / SUMMARY, render_summary(record, run_folder=str(folder)))
+    return record
+
+
+def _judge_if_ready(
+    trial: Trial,
+    done: Mapping[str, Replayed],
+    prepared: Prepared,
+    store: Store,
+    results: dict[str, JobResult],
+    observer: Observer,
+) -> None:
+    """Judge a trial once all its jobs have ended."""
+    if any(job.id not in done for job in trial.jobs):
+        return
+    baseline = done[trial.baseline_job.id] if trial.baseline_job else None
+    result = judge_trial(trial, done[trial.candidate.id], baseline, prepared.checks[trial.replayer], store)
+    results[trial.name] = result
+    observer(Judged(result))
+
+
+def _first_record(request: Request, prepared: Prepared, folder: Path, results: Mapping[str, JobResult]) -> RunRecord:
+    return RunRecord(
+        run=folder.name,
+        suite=prepared.plan.suite,
+        started_at=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        command=request.command,
+        candidate=prepared.candidate,
+        baseline=prepared.baseline,
+        devices=_devices(prepared),
+        planned_checks={
+            trial.name: (REPLAY_CHECK, *(check.name for check in prepared.checks[trial.replayer]))
+            for trial in prepared.plan.trials
+        },
+        results=tuple(results.values()),
+        harness_version=__version__,
+    )
+
+
+def _devices(prepared: Prepared) -> tuple[dict[str, str], ...]:
+    named = tuple(
+        {"name": device.name, "kind": device.kind.value, "address": f"{device.address}:{device.port}"}
+        for device in prepared.fleet.devices
+    )
+    return (*named, *({"name": f"emulated-{n}", "kind": "emulated"} for n in range(1, prepared.fleet.emulated + 1)))

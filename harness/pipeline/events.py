@@ -1,0 +1,33 @@
+"""What a run tells whoever watches it, beside the events of the pool."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeAlias
+
+from harness.closet.work import PoolEvent
+from harness.domain import Plan, Task
+from harness.verdict import JobResult
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """What the run will do: the whole plan, and the tasks that are left after reusing stored traces."""
+
+    run_folder: Path
+    plan: Plan
+    tasks: tuple[Task, ...]
+    device_count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """One trial has its verdict."""
+
+    result: JobResult
+
+
+RunEvent: TypeAlias = Planned | Judged | PoolEvent
+Observer: TypeAlias = Callable[[RunEvent], None]

@@ -1,0 +1,213 @@
+"""Tasks to traces: what is stored is reused, the rest goes to the pool, and every trace lands in the store."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from harness.closet.code_bundle import make_code_bundle
+from harness.closet.emulator import emulate
+from harness.closet.pool import run_work
+from harness.closet.work import Work, WorkOutcome
+from harness.config import Fleet
+from harness.domain import Blob, Device, Json, ReplayJob, Task, canonical_json
+from harness.errors import ClosetError, ErrorDescription, ProductCrashError
+from harness.files import file_sha256
+from harness.pipeline.events import Observer
+from harness.store import Store
+from harness.verdict import Attempt
+
+JOB_FORMAT = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Replayed:
+    """What came of one job: the digest of its trace in the store, or the error, and every attempt."""
+
+    job_id: str
+    trace_sha256: str
+    error: ErrorDescription | None
+    attempts: tuple[Attempt, ...] = ()
+    reused: bool = False
+
+
+def stored(jobs: Mapping[str, ReplayJob], store: Store) -> dict[str, Replayed]:
+    """The jobs whose trace is in the store already."""
+    found: dict[str, Replayed] = {}
+    for job_id in jobs:
+        entry = store.find_trace(job_id)
+        if entry is not None and store.has(entry.trace_sha256):
+            found[job_id] = Replayed(job_id, entry.trace_sha256, None, reused=True)
+    return found
+
+
+def replay(
+    tasks: tuple[Task, ...],
+    fleet: Fleet,
+    store: Store,
+    *,
+    blob_paths: Mapping[str, Path],
+    folder: Path,
+    observer: Observer,
+    stop: threading.Event,
+) -> Iterator[Replayed]:
+    """Carry out `tasks` on the devices of `fleet` and yield each job as it ends, in the order they end.
+
+    A task of several models that crashes is done again one model at a time, so that the one to blame is known.
+    """
+    if not tasks:
+        return
+    bundle = make_code_bundle()
+    code = store.put_bytes(bundle)
+    with ExitStack() as stack:
+        devices = (*fleet.devices, *stack.enter_context(_emulated(fleet.emulated, folder / "emulated")))
+        pending = tasks
+        while pending and not stop.is_set():
+            works = {task.id: task for task in pending}
+            split: list[Task] = []
+            for outcome in run_work(
+                tuple(_work(task, code) for task in pending),
+                devices,
+                blob_path=lambda sha256: blob_paths.get(sha256) or store.path(sha256),
+                destination=folder / "incoming",
+                on_event=observer,
+                stop=stop,
+            ):
+                task = works[outcome.work_id]
+                if _is_crash(outcome) and len(task.jobs) > 1:
+                    split.extend(replace(task, jobs=(job,)) for job in task.jobs)
+                    continue
+                yield from _collect(task, outcome, store)
+            pending = tuple(split)
+
+
+def _emulated(count: int, folder: Path) -> Any:
+    """Emulated workers for the time of a `with`, or none."""
+    if count:
+        return emulate(count, folder)
+    return _Nothing()
+
+
+class _Nothing:
+    """No emulated worker."""
+
+    def __enter__(self) -> tuple[Device, ...]:
+        return ()
+
+    def __exit__(self, *_: object) -> None:
+        return None
+
+
+def _work(task: Task, code: Blob) -> Work:
+    """The argument list and the job file for one task, with paths as they are on every device."""
+    first = task.jobs[0]
+    job: dict[str, Json] = {
+        "format": JOB_FORMAT,
+        "segment": str(first.segment),
+        "replayer": first.replayer,
+        "options": json.loads(first.options),
+        "recording": {entry.name: _on_device(entry.blob) for entry in first.recording},
+        "replays": [
+            {
+                "job": entry.id,
+                "model": {named.name: _on_device(named.blob) for named in entry.model},
+                "provenance": _provenance(entry),
+            }
+            for entry in task.jobs
+        ],
+        "output_folder": "out",
+        "cache_folder": "../../cache",
+    }
+    return Work(
+        id=task.id,
+        device_kind=task.device_kind,
+        tags=task.tags,
+        blobs=tuple(sorted(task.blobs.values())),
+        job_text=canonical_json(job),
+        arguments=("-m", "harness.replay", "job.json"),
+        code=code,
+        cost_s=task.cost_s,
+        deadline_s=task.deadline_s,
+    )
+
+
+def _on_device(blob: Blob) -> str:
+    return f"../../blobs/{blob.sha256}"
+
+
+def _provenance(job: ReplayJob) -> dict[str, Json]:
+    return {
+        "job": job.id,
+        "device_kind": job.device_kind.value,
+        "replayer_version": job.replayer_version,
+        "options": job.options,
+        "recording": {entry.name: entry.blob.sha256 for entry in job.recording},
+        "model": {entry.name: entry.blob.sha256 for entry in job.model},
+    }
+
+
+def _is_crash(outcome: WorkOutcome) -> bool:
+    return outcome.error is not None and outcome.error.kind == ProductCrashError.__name__
+
+
+def _collect(task: Task, outcome: WorkOutcome, store: Store) -> Iterator[Replayed]:
+    """The jobs of one ended task: traces checked against what the worker said of them, and stored."""
+    if outcome.error is not None:
+        for job in task.jobs:
+            yield Replayed(job.id, "", outcome.error, outcome.attempts)
+        return
+    try:
+        said = _load_result(outcome)
+    except ClosetError as error:
+        for job in task.jobs:
+            yield Replayed(job.id, "", error.describe(), outcome.attempts)
+        return
+    for job in task.jobs:
+        yield _collect_job(job, said.get(job.id), outcome, store)
+
+
+def _collect_job(job: ReplayJob, said: Any, outcome: WorkOutcome, store: Store) -> Replayed:
+    if not isinstance(said, dict):
+        error = ErrorDescription("ClosetError", "the worker's result does not mention the job", job.id[:16])
+        return Replayed(job.id, "", error, outcome.attempts)
+    measurements = {
+        str(name): float(value)
+        for name, value in said.get("measurements", {}).items()
+        if isinstance(value, int | float)
+    }
+    attempts = (*outcome.attempts[:-1], replace(outcome.attempts[-1], measurements=measurements))
+    if said.get("error"):
+        told = said["error"]
+        error = ErrorDescription(
+            str(told.get("kind", "")),
+            str(told.get("problem", "")),
+            str(told.get("where", "")),
+            str(told.get("remedy", "")),
+        )
+        return Replayed(job.id, "", error, attempts)
+    path = outcome.files.get(f"{job.id}.trace")
+    if path is None or file_sha256(path) != said.get("trace_sha256"):
+        error = ErrorDescription("StagingFailedError", "the trace that came back is not the one made", job.id[:16])
+        return Replayed(job.id, "", error, attempts)
+    blob = store.put_file(path)
+    store.remember_trace(job.id, blob.sha256, {"device": attempts[-1].device, "segment": str(job.segment)})
+    return Replayed(job.id, blob.sha256, None, attempts)
+
+
+def _load_result(outcome: WorkOutcome) -> dict[str, Any]:
+    path = outcome.files.get("result.json")
+    if path is None:
+        raise ClosetError("the worker ended without result.json", where=outcome.work_id[:16])
+    try:
+        result = json.loads(path.read_bytes())
+        replays = result["replays"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise ClosetError(f"the worker's result.json is not readable: {error}", where=outcome.work_id[:16]) from error
+    if not isinstance(replays, dict):
+        raise ClosetError("the worker's result.json has no replays", where=outcome.work_id[:16])
+    return replays

@@ -1,0 +1,139 @@
+"""Two traces to one result: load, compare (or recall the comparison), judge."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from harness.compare import COMPARE_VERSION, compare_traces, runtime_difference
+from harness.domain import Check, Trial, json_digest
+from harness.errors import ClosetError, DataError, ErrorDescription, ProductCrashError
+from harness.pipeline.execute import Replayed
+from harness.store import Store
+from harness.trace import load_trace
+from harness.verdict import (
+    NOT_RUN,
+    Attempt,
+    CheckResult,
+    Closeness,
+    Finding,
+    FindingKind,
+    JobResult,
+    Severity,
+    Verdict,
+    judge,
+)
+
+# The first check of every trial: the software on trial ran to its end. Its finding is a crash.
+REPLAY_CHECK = "replay"
+
+
+def not_run(trial: Trial) -> JobResult:
+    """The entry a record starts with: ERROR "not run"."""
+    return JobResult(
+        trial.name,
+        str(trial.segment),
+        trial.replayer,
+        trial.device_kind.value,
+        Verdict.ERROR,
+        NOT_RUN,
+        provenance=_provenance(trial),
+    )
+
+
+def judge_trial(
+    trial: Trial, candidate: Replayed, baseline: Replayed | None, checks: tuple[Check, ...], store: Store
+) -> JobResult:
+    """The result of one trial from what came of its jobs; `baseline` None where an approved trace is held against."""
+    attempts = tuple(
+        entry for replayed in (candidate, baseline) if replayed is not None for entry in _sided(replayed, candidate)
+    )
+    baseline_trace = baseline.trace_sha256 if baseline else trial.baseline_trace
+    results: tuple[CheckResult, ...] = ()
+    error = candidate.error
+    if error is not None and error.kind == ProductCrashError.__name__:
+        results, error = (_crash(error),), None
+    elif error is None and baseline is not None and baseline.error is not None:
+        problem = f"the baseline was not replayed: {baseline.error.problem}"
+        error = ErrorDescription(baseline.error.kind, problem, baseline.error.where, baseline.error.remedy)
+    elif error is None and not baseline_trace:
+        error = ErrorDescription(
+            "MissingBaseline",
+            "no baseline is approved",
+            trial.name,
+            "closet bless RUN --reason TEXT approves this run's traces, or --baseline MODEL replays both sides",
+        )
+    elif error is None:
+        try:
+            results = (CheckResult(REPLAY_CHECK, Closeness.EXACT), *_compared(baseline_trace, candidate, checks, store))
+        except ClosetError as caught:
+            error = caught.describe()
+    return JobResult(
+        trial.name,
+        str(trial.segment),
+        trial.replayer,
+        trial.device_kind.value,
+        judge(results, error),
+        error,
+        results,
+        attempts,
+        _provenance(trial),
+        candidate.trace_sha256,
+        baseline_trace,
+        reused=candidate.reused and (baseline is None or baseline.reused),
+    )
+
+
+def _compared(
+    baseline_trace: str, candidate: Replayed, checks: tuple[Check, ...], store: Store
+) -> tuple[CheckResult, ...]:
+    """The checks over both traces, recalled when the same two traces were compared in the same way before."""
+    key = json_digest(
+        {
+            "version": COMPARE_VERSION,
+            "expected": baseline_trace,
+            "observed": candidate.trace_sha256,
+            "checks": [
+                [check.name, check.channels, check.tolerance.absolute, check.tolerance.relative, check.blocks]
+                for check in checks
+            ],
+        }
+    )
+    recalled = store.find_checks(key)
+    if recalled is not None:
+        return recalled
+    expected = load_trace(store.verified_path(baseline_trace))
+    observed = load_trace(store.verified_path(candidate.trace_sha256))
+    if difference := runtime_difference(expected, observed):
+        raise DataError(
+            f"the baseline was made by another runtime: {difference}",
+            where=str(observed.segment),
+            remedy="approve a baseline made by this runtime, or --baseline MODEL replays both sides",
+        )
+    results = compare_traces(expected, observed, checks)
+    store.remember_checks(key, results)
+    return results
+
+
+def _crash(error: ErrorDescription) -> CheckResult:
+    finding = Finding(FindingKind.CRASH, Severity.BLOCK, REPLAY_CHECK, error.problem, observed=error.where)
+    return CheckResult(REPLAY_CHECK, Closeness.BEYOND, (finding,))
+
+
+def _sided(replayed: Replayed, candidate: Replayed) -> list[Attempt]:
+    side = "candidate" if replayed is candidate else "baseline"
+    return [replace(attempt, side=side) for attempt in replayed.attempts]
+
+
+def _provenance(trial: Trial) -> dict[str, str]:
+    """What the trial's two sides are made of, as text for the record and the reports."""
+    provenance = {
+        "candidate_job": trial.candidate.id,
+        "candidate_model": trial.candidate.model_digest,
+        "runtime": trial.candidate.runtime,
+        "replayer_version": trial.candidate.replayer_version,
+        "options": trial.candidate.options,
+    }
+    provenance |= {f"recording {entry.name}": entry.blob.sha256 for entry in trial.candidate.recording}
+    if trial.baseline_job is not None:
+        provenance |= {"baseline_job": trial.baseline_job.id, "baseline_model": trial.baseline_job.model_digest}
+    return provenance

@@ -1,0 +1,222 @@
+"""From what was asked for to a plan: recordings found, models named, files digested, every mistake told at once."""
+
+from __future__ import annotations
+
+import fnmatch
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.config import Fleet, ReplayerConfig, RouteSource, Suite, gather, load_fleet, load_suite
+from harness.domain import Check, DeviceKind, NamedBlob, Plan
+from harness.errors import ConfigError, NothingToRunError
+from harness.pipeline.request import ModelChoice, Request
+from harness.plan import Case, make_plan
+from harness.recording.layout import Recording, find_recordings
+from harness.recording.names import parse_selector
+from harness.replay import REPLAYERS, inputs_needed
+from harness.replay.models import find_model
+from harness.replay.runtime import runtime_key
+from harness.store import Store
+
+_UNKNOWN_RUNTIME = "as installed on the device"
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A plan with what is needed to carry it out: where each blob lies here, the devices, the checks by replayer."""
+
+    suite: Suite
+    fleet: Fleet
+    plan: Plan
+    blob_paths: dict[str, Path]
+    checks: dict[str, tuple[Check, ...]]
+    candidate: dict[str, str]
+    baseline: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class _Models:
+    """The files of both sides for one replayer; `baseline` None means what was approved."""
+
+    config: ReplayerConfig
+    candidate: tuple[tuple[str, Path], ...]
+    baseline: tuple[tuple[str, Path], ...] | None
+
+
+def prepare(request: Request, store: Store) -> Prepared:
+    """Read and check everything a run needs. ConfigMistakesError with all mistakes; nothing is leased or written."""
+    suite = load_suite(request.suite)
+    fleet = load_fleet(request.devices) if request.devices else Fleet((), 2)
+    recordings: dict[str, Recording] = {}
+    models: dict[str, _Models] = {}
+
+    def look_for_recordings(source: RouteSource) -> Callable[[], None]:
+        return lambda: recordings.update((str(found.segment), found) for found in _select(source))
+
+    def look_for_models(config: ReplayerConfig) -> Callable[[], None]:
+        return lambda: models.update({config.name: _choose(config, request)})
+
+    gather(
+        [
+            *(look_for_recordings(source) for source in suite.routes),
+            *(look_for_models(config) for config in suite.replayers),
+            lambda: _check_choices(suite, request),
+            *(_check_served(suite, fleet, kind) for kind in suite.device_kinds),
+        ]
+    )
+    chosen = [found for name, found in sorted(recordings.items()) if _wanted(name, request.only)]
+    if not chosen:
+        raise NothingToRunError(
+            f"none of {len(recordings)} segments is selected",
+            where=str(request.suite),
+            remedy="mind --only and `select:`; closet routes ls FOLDER lists what is there",
+        )
+    blob_paths: dict[str, Path] = {}
+
+    def named(name: str, path: Path) -> NamedBlob:
+        blob = store.file_blob(path)
+        blob_paths[blob.sha256] = path
+        return NamedBlob(name, blob)
+
+    cases = [
+        Case(
+            recording.segment,
+            entry.config.name,
+            REPLAYERS[entry.config.name],
+            tuple(
+                named(_file_name(stem, recording.files[stem]), recording.files[stem])
+                for stem in inputs_needed(entry.config.name, entry.config.options)
+                if stem in recording.files
+            ),
+            entry.config.options,
+            tuple(named(name, path) for name, path in entry.candidate),
+            None if entry.baseline is None else tuple(named(name, path) for name, path in entry.baseline),
+            {
+                kind: approval.trace_sha256
+                for kind in suite.device_kinds
+                if (approval := store.approved(recording.segment, entry.config.name, kind))
+            },
+        )
+        for recording in chosen
+        for entry in models.values()
+    ]
+    runtimes = {kind: runtime_key() if kind is DeviceKind.EMULATED else _UNKNOWN_RUNTIME for kind in suite.device_kinds}
+    plan = make_plan(suite.name, cases, runtimes, suite.tags, suite.deadline_s)
+    return Prepared(
+        suite,
+        fleet,
+        plan,
+        blob_paths,
+        {config.name: config.checks for config in suite.replayers},
+        {name: _label(entry.candidate) for name, entry in models.items()},
+        {name: _label(entry.baseline) if entry.baseline else "approved" for name, entry in models.items()},
+    )
+
+
+def check_suite(suite: Suite) -> None:
+    """Check what a suite names without a run: its folders, selections, replayers and options. All mistakes at once."""
+    gather(
+        [
+            *((lambda source=source: _select(source)) for source in suite.routes),
+            *((lambda config=config: _check_replayer(config)) for config in suite.replayers),
+        ]
+    )
+
+
+def _wanted(segment: str, only: tuple[str, ...]) -> bool:
+    return not only or any(fnmatch.fnmatchcase(segment, f"*{pattern.replace('|', '/')}*") for pattern in only)
+
+
+def _select(source: RouteSource) -> list[Recording]:
+    if not source.folder.is_dir():
+        raise ConfigError(
+            f"no folder {source.folder}", where=source.where, remedy="closet routes import SOURCE --to DIR fills one"
+        )
+    found = find_recordings(source.folder)
+    if not found:
+        raise ConfigError(
+            f"no recording in {source.folder}", where=source.where, remedy="closet routes ls shows a folder"
+        )
+    if not source.select:
+        return list(found)
+    selected: list[Recording] = []
+    for text in source.select:
+        selector = parse_selector(text)
+        of_route = {entry.segment.number: entry for entry in found if entry.segment.route == selector.route}
+        numbers = selector.numbers(sorted(of_route)) if of_route else []
+        if not numbers:
+            raise ConfigError(
+                f"{text} selects nothing in {source.folder}",
+                where=source.where,
+                remedy="closet routes ls FOLDER lists what is there",
+            )
+        selected.extend(of_route[number] for number in numbers)
+    return selected
+
+
+def _check_replayer(config: ReplayerConfig) -> None:
+    if config.name not in REPLAYERS:
+        known = ", ".join(REPLAYERS)
+        raise ConfigError(f"unknown replayer {config.name}", where=config.where, remedy=f"one of {known}")
+    try:
+        inputs_needed(config.name, config.options)
+    except ConfigError as error:
+        raise ConfigError(error.problem, where=config.where, remedy=error.remedy) from error
+
+
+def _choose(config: ReplayerConfig, request: Request) -> _Models:
+    _check_replayer(config)
+    candidate = _choice(config.name, request.candidate) or config.candidate
+    baseline = _choice(config.name, request.baseline) or config.baseline
+    if candidate is None:
+        raise ConfigError(
+            f"no candidate for {config.name}",
+            where=config.where,
+            remedy="--candidate MODEL, or `candidate:` in the suite",
+        )
+    return _Models(
+        config, find_model(candidate, config.name), None if baseline is None else find_model(baseline, config.name)
+    )
+
+
+def _choice(replayer: str, choices: tuple[ModelChoice, ...]) -> Path | None:
+    """The last model named for this replayer, else the last named for all."""
+    mine = [choice.path for choice in choices if choice.replayer == replayer]
+    anyones = [choice.path for choice in choices if not choice.replayer]
+    return (mine or anyones or [None])[-1]
+
+
+def _check_choices(suite: Suite, request: Request) -> None:
+    names = {config.name for config in suite.replayers}
+    for choice in (*request.candidate, *request.baseline):
+        if choice.replayer and choice.replayer not in names:
+            raise ConfigError(
+                f"suite {suite.name} has no replayer {choice.replayer}",
+                where=f"{choice.replayer}={choice.path}",
+                remedy=f"one of {', '.join(sorted(names))}",
+            )
+
+
+def _check_served(suite: Suite, fleet: Fleet, kind: DeviceKind) -> Callable[[], None]:
+    def check() -> None:
+        if not fleet.serves(kind, suite.tags):
+            tags = f" with tags {', '.join(suite.tags)}" if suite.tags else ""
+            raise ConfigError(
+                f"no device of kind {kind}{tags}",
+                where=suite.where_devices,
+                remedy=f"add one to {fleet.path or 'devices.yaml'}, or ask for other kinds",
+            )
+
+    return check
+
+
+def _file_name(stem: str, path: Path) -> str:
+    """The name a replayer knows the file by: the stem and the file's own suffix (`rlog.zst`, `fcamera.hevc`)."""
+    return stem + "".join(suffix for suffix in path.suffixes[-1:] if suffix in {".zst", ".bz2", ".hevc", ".ts", ".mp4"})
+
+
+def _label(files: tuple[tuple[str, Path], ...]) -> str:
+    """What to call a model: its folder, or the file when it is a single one."""
+    parents = {path.parent for _, path in files}
+    return str(files[0][1] if len(files) == 1 or len(parents) > 1 else parents.pop())

@@ -1,0 +1,61 @@
+"""Where runs live: one folder a run under the closet's home, with its request, record, traces and reports."""
+
+from __future__ import annotations
+
+import datetime
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from harness.errors import ConfigError
+from harness.files import write_text
+from harness.verdict import RunRecord, parse_record, render_record
+
+RECORD = "record.json"
+REQUEST = "request.json"
+JUNIT = "junit.xml"
+SUMMARY = "summary.txt"
+
+
+def closet_home(environment: Mapping[str, str] = os.environ) -> Path:
+    """`$CLOSET_HOME`, by default `.closet` in the current folder."""
+    return Path(environment.get("CLOSET_HOME") or ".closet").absolute()
+
+
+def new_run_folder(home: Path, today: datetime.date) -> Path:
+    """Make the next free folder of the day, `runs/2026-11-21-001`; safe beside other runs starting now."""
+    runs = home / "runs"
+    runs.mkdir(parents=True, exist_ok=True)
+    for number in range(1, 1_000_000):
+        folder = runs / f"{today.isoformat()}-{number:03d}"
+        try:
+            folder.mkdir()
+        except FileExistsError:
+            continue
+        return folder
+    raise ConfigError("a million runs in one day", where=str(runs), remedy="remove old runs")
+
+
+def find_run(home: Path, text: str) -> Path:
+    """The folder of a run named by path, by name (`2026-11-21-001`), or as `last`."""
+    runs = home / "runs"
+    if text == "last":
+        folders = sorted(folder for folder in runs.glob("*") if (folder / RECORD).is_file())
+        if not folders:
+            raise ConfigError("there is no run yet", where=str(runs), remedy="closet run SUITE makes one")
+        return folders[-1]
+    for folder in (Path(text).absolute(), runs / text):
+        if (folder / RECORD).is_file():
+            return folder
+    raise ConfigError(f"no run {text}", where=str(runs), remedy="name a folder under runs/, or `last`")
+
+
+def load_run(folder: Path) -> RunRecord:
+    """The record of the run in `folder`; DataError when it is not one."""
+    path = folder / RECORD
+    return parse_record(path.read_bytes(), where=str(path))
+
+
+def write_run(folder: Path, record: RunRecord) -> None:
+    """Put the record into the run's folder, atomically."""
+    write_text(folder / RECORD, render_record(record))
