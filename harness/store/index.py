@@ -1,0 +1,140 @@
+"""What was worked out before, in one SQLite file: traces of jobs, results of comparisons, digests of files.
+
+Everything here can be worked out again, so a damaged database is set aside and a new one begun.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import TypeAdapter, ValidationError
+
+from harness.domain import Blob, canonical_json
+from harness.errors import DataError
+from harness.files import file_sha256
+from harness.verdict import CheckResult
+
+_VERSION = 1
+_TABLES = (
+    "CREATE TABLE IF NOT EXISTS traces (job_id TEXT PRIMARY KEY, sha256 TEXT NOT NULL, facts TEXT NOT NULL)",
+    "CREATE TABLE IF NOT EXISTS checks (key TEXT PRIMARY KEY, checks TEXT NOT NULL)",
+    "CREATE TABLE IF NOT EXISTS digests (path TEXT PRIMARY KEY, stat TEXT NOT NULL, sha256 TEXT NOT NULL)",
+)
+_CHECKS = TypeAdapter(tuple[CheckResult, ...])
+_WAIT_S = 30.0
+# A file written this recently may be written again within the same time stamp; its digest is not kept.
+_SETTLED_NS = 2_000_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class StoredTrace:
+    """The trace a job gave: its digest, and facts that were kept with it (device, measurements, runtime)."""
+
+    sha256: str
+    facts: dict[str, str]
+
+
+class Index:
+    """The database at `path`; shared by threads, and by processes through SQLite's own locks."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._lock = threading.Lock()
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            self._connection = self._open()
+        except sqlite3.OperationalError as error:
+            raise self._failed(error) from error
+        except sqlite3.DatabaseError:
+            path.replace(path.with_name(f"{path.name}.damaged"))
+            for suffix in ("-wal", "-shm"):
+                path.with_name(path.name + suffix).unlink(missing_ok=True)
+            self._connection = self._open()
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._connection.close()
+
+    def remember_trace(self, job_id: str, trace_sha256: str, facts: Mapping[str, str]) -> None:
+        """Job `job_id` gave this trace."""
+        self._write("INSERT OR REPLACE INTO traces VALUES (?, ?, ?)", job_id, trace_sha256, canonical_json(dict(facts)))
+
+    def find_trace(self, job_id: str) -> StoredTrace | None:
+        """The trace of an equal job, if one is known."""
+        row = self._read("SELECT sha256, facts FROM traces WHERE job_id = ?", job_id)
+        return StoredTrace(row[0], json.loads(row[1])) if row else None
+
+    def remember_checks(self, key: str, checks: tuple[CheckResult, ...]) -> None:
+        """Comparison `key` (both digests, tolerances, COMPARE_VERSION) came out as `checks`."""
+        self._write("INSERT OR REPLACE INTO checks VALUES (?, ?)", key, _CHECKS.dump_json(checks).decode())
+
+    def find_checks(self, key: str) -> tuple[CheckResult, ...] | None:
+        """The result of an equal comparison, if it is known and still readable by this program."""
+        row = self._read("SELECT checks FROM checks WHERE key = ?", key)
+        try:
+            return _CHECKS.validate_json(row[0]) if row else None
+        except ValidationError:
+            return None
+
+    def digest_file(self, path: Path) -> Blob:
+        """Digest of a file, read again only when its size, times or inode changed."""
+        path = path.absolute()
+        try:
+            before = path.stat()
+            stat = f"{before.st_size} {before.st_mtime_ns} {before.st_ctime_ns} {before.st_ino} {before.st_dev}"
+            row = self._read("SELECT stat, sha256 FROM digests WHERE path = ?", str(path))
+            if row and row[0] == stat:
+                return Blob(row[1], before.st_size)
+            digest = file_sha256(path)
+            after = path.stat()
+        except OSError as error:
+            raise DataError(f"cannot be read: {error.strerror}", where=str(path), remedy="check the path") from error
+        if (before.st_size, before.st_mtime_ns, before.st_ino) != (after.st_size, after.st_mtime_ns, after.st_ino):
+            raise DataError("changed while it was being read", where=str(path), remedy="try again when it is complete")
+        if time.time_ns() - max(before.st_mtime_ns, before.st_ctime_ns) > _SETTLED_NS:
+            self._write("INSERT OR REPLACE INTO digests VALUES (?, ?, ?)", str(path), stat, digest)
+        return Blob(digest, before.st_size)
+
+    def _open(self) -> sqlite3.Connection:
+        connection = sqlite3.connect(self.path, timeout=_WAIT_S, isolation_level=None, check_same_thread=False)
+        try:
+            (version,) = connection.execute("PRAGMA user_version").fetchone()
+            if version not in {0, _VERSION}:
+                raise sqlite3.DatabaseError(f"version {version} of this program's tables is not known")
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("PRAGMA synchronous = NORMAL")
+            for table in _TABLES:
+                connection.execute(table)
+            connection.execute(f"PRAGMA user_version = {_VERSION}")
+        except sqlite3.Error:
+            connection.close()
+            raise
+        return connection
+
+    def _write(self, statement: str, *values: str) -> None:
+        try:
+            with self._lock:
+                self._connection.execute(statement, values)
+        except sqlite3.Error as error:
+            raise self._failed(error) from error
+
+    def _read(self, statement: str, *values: str) -> tuple[str, ...] | None:
+        try:
+            with self._lock:
+                row: tuple[str, ...] | None = self._connection.execute(statement, values).fetchone()
+        except sqlite3.Error as error:
+            raise self._failed(error) from error
+        return row
+
+    def _failed(self, error: sqlite3.Error) -> DataError:
+        return DataError(
+            f"the closet's database does not work: {error}",
+            where=str(self.path),
+            remedy="free space, or delete the file: what it holds is worked out again",
+        )

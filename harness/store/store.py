@@ -1,0 +1,103 @@
+"""The closet's memory as one value: `<home>/store/blobs`, `<home>/store/baselines.jsonl`, `<home>/closet.db`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+
+from harness.domain import Blob
+from harness.errors import DataError
+from harness.store.blobs import BlobStore
+from harness.store.index import Index, StoredTrace
+from harness.store.ledger import Approval, Ledger
+from harness.trace import Trace, load_trace
+from harness.verdict import CheckResult
+
+
+class Store:
+    """Everything that outlives a run, under the folder `home`."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        self.blobs = BlobStore(home / "store" / "blobs")
+        self._ledger = Ledger(home / "store" / "baselines.jsonl")
+        try:
+            self._index = Index(home / "closet.db")
+        except OSError as error:
+            raise DataError(
+                f"cannot write here: {error.strerror}", where=str(home), remedy="set CLOSET_HOME to a writable folder"
+            ) from error
+
+    def __enter__(self) -> Store:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the database."""
+        self._index.close()
+
+    def put_file(self, path: Path, *, link: bool = False) -> Blob:
+        """Keep a file's bytes; `link` shares it instead of copying, for files nobody will write to again."""
+        return self.blobs.put_file(path, link=link)
+
+    def put_bytes(self, content: bytes) -> Blob:
+        """Keep `content`."""
+        return self.blobs.put_bytes(content)
+
+    def path(self, sha256: str) -> Path:
+        """Where a blob lies or would lie; unchecked."""
+        return self.blobs.path(sha256)
+
+    def has(self, sha256: str) -> bool:
+        """Whether a blob is here."""
+        return self.blobs.has(sha256)
+
+    def read(self, sha256: str) -> bytes:
+        """The bytes of a blob, digest checked."""
+        return self.blobs.read(sha256)
+
+    def digest_file(self, path: Path) -> Blob:
+        """Digest of a file outside the store, remembered until the file changes."""
+        return self._index.digest_file(path)
+
+    def load_trace(self, sha256: str) -> Trace:
+        """A stored trace, digest checked."""
+        return load_trace(self.blobs.verified(sha256))
+
+    def remember_trace(self, job_id: str, trace_sha256: str, facts: Mapping[str, str]) -> None:
+        """Job `job_id` gave this trace, whose blob must be here."""
+        if not self.has(trace_sha256):
+            raise DataError("trace is not in the store", where=trace_sha256, remedy="put its file first")
+        self._index.remember_trace(job_id, trace_sha256, facts)
+
+    def find_trace(self, job_id: str) -> StoredTrace | None:
+        """The trace of an equal job, if it is known and its blob still here."""
+        known = self._index.find_trace(job_id)
+        return known if known is not None and self.has(known.sha256) else None
+
+    def remember_checks(self, key: str, checks: tuple[CheckResult, ...]) -> None:
+        """Comparison `key` came out as `checks`."""
+        self._index.remember_checks(key, checks)
+
+    def find_checks(self, key: str) -> tuple[CheckResult, ...] | None:
+        """The result of an equal comparison, if known."""
+        return self._index.find_checks(key)
+
+    def approve(self, entries: Sequence[Approval]) -> tuple[Approval, ...]:
+        """Make traces baselines: all of `entries`, or none. Their blobs are read and checked first."""
+        for sha256 in sorted({entry.trace_sha256 for entry in entries}):
+            self.blobs.verified(sha256)
+        return self._ledger.approve(entries)
+
+    def approved(self, segment: str, replayer: str, device_kind: str) -> Approval | None:
+        """The baseline that holds now for a place, if any."""
+        return self._ledger.approved(segment, replayer, device_kind)
+
+    def ledger(self) -> tuple[Approval, ...]:
+        """Every approval ever made, in order."""
+        return self._ledger.entries()
