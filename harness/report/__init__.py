@@ -1,0 +1,6 @@
+"""A record in, text out. Decides nothing: every verdict and the gate come from `harness.verdict`."""
+
+from harness.report.junit import render_junit
+from harness.report.summary import render_summary, render_trial, trial_rows
+
+__all__ = ["render_junit", "render_summary", "render_trial", "trial_rows"]

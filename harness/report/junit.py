@@ -1,0 +1,176 @@
+"""The record as JUnit XML, as Jenkins, GitLab and GitHub really read it.
+
+One testcase a trial × check. `<failure>` is a regression, `<error>` is infrastructure, not executed or the harness,
+`<skipped>` is quarantined. The exit code decides the job, never this file: readers differ in what they count.
+
+Jenkins' published schema (xunit plugin, junit-10) knows `properties` in a suite but not in a testcase, where pytest,
+junitparser and the Jenkins junit plugin have them. So they can be left out, and system-out says the same again.
+"""
+
+from __future__ import annotations
+
+import re
+from xml.etree import ElementTree
+
+from junitparser import Error, Failure, Properties, Property, Skipped
+from junitparser.xunit2 import FlakyError, JUnitXml, RerunError, TestCase, TestSuite
+
+from harness.report.budget import TEXT_LIMIT, Budget, clean
+from harness.verdict import Attempt, CheckResult, Finding, JobResult, RunRecord, Severity, Verdict
+
+_MESSAGE_LIMIT = 300
+_UNSAFE_IN_CLASSNAME = re.compile(r"[^A-Za-z0-9_\-]+")
+
+
+def render_junit(record: RunRecord, *, testcase_properties: bool = True) -> bytes:
+    """JUnit XML of a run, equal bytes for equal records.
+
+    Without `testcase_properties` it is valid against Jenkins' own schema to the letter.
+    """
+    budget = Budget()
+    root = JUnitXml(clean(f"testing-closet {record.suite}", _MESSAGE_LIMIT))
+    for replayer in dict.fromkeys(result.replayer for result in record.results):
+        suite = TestSuite(clean(f"{record.suite}.{replayer}", _MESSAGE_LIMIT))
+        suite.timestamp = record.started_at
+        for name, value in _run_properties(record):
+            suite.add_property(name, clean(value, TEXT_LIMIT))
+        cases = [
+            _testcase(record, result, check, budget, testcase_properties)
+            for result in record.results
+            if result.replayer == replayer
+            for check in _checks_of(record, result)
+        ]
+        suite.add_testcases(cases)
+        root.append(suite)
+    root.update_statistics()
+    return _canonical(root)
+
+
+def _checks_of(record: RunRecord, result: JobResult) -> list[str]:
+    """Every check that was planned, whether or not it came to anything, then what was found beyond the plan."""
+    names = [*record.planned_checks.get(result.name, ()), *(check.check for check in result.checks)]
+    return list(dict.fromkeys(names)) or ["replay"]
+
+
+def _testcase(record: RunRecord, result: JobResult, check_name: str, budget: Budget, with_properties: bool) -> TestCase:
+    check = next((check for check in result.checks if check.check == check_name), None)
+    parts = (record.suite, result.replayer, result.device_kind, result.segment)
+    case = TestCase(
+        clean(check_name, _MESSAGE_LIMIT),
+        ".".join(_UNSAFE_IN_CLASSNAME.sub("_", part) for part in parts),
+        round(_busy_s(result), 3),
+    )
+    properties = _case_properties(result, check)
+    if with_properties:
+        element = Properties()
+        for name, value in properties:
+            element.add_property(Property(name, clean(value, TEXT_LIMIT)))
+        case.append(element)
+    outcome = _outcome(result, check, budget)
+    if outcome is not None:
+        case.append(outcome)
+    for attempt in result.attempts:
+        if attempt.error is not None:
+            kind = FlakyError if result.verdict in {Verdict.PASS, Verdict.FAIL} else RerunError
+            case.append(kind(clean(_attempt_words(attempt), _MESSAGE_LIMIT), clean(attempt.error.kind, _MESSAGE_LIMIT)))
+    case.system_out = budget.take(_system_out(result, check, properties))
+    return case
+
+
+def _outcome(result: JobResult, check: CheckResult | None, budget: Budget) -> Error | Failure | Skipped | None:
+    """What the testcase ends in; None is a pass. A check that found nothing passes though another one failed."""
+    blocking = [found for found in check.findings if found.severity is Severity.BLOCK] if check else []
+    if result.verdict is Verdict.QUARANTINED:
+        return Skipped(_short(blocking) if blocking else "quarantined: still run and reported, does not gate")
+    if blocking:
+        failure = Failure(_short(blocking), blocking[0].kind.value)
+        failure.text = budget.take(_finding_text(blocking))
+        return failure
+    if check is not None and check.channels_compared and check.frames_compared and result.error is None:
+        return None
+    if result.error is not None:
+        said, kind = result.error, result.error.kind
+        lines = [line for line in (said.where, said.problem, said.remedy) if line]
+        error = Error(clean(said.problem, _MESSAGE_LIMIT), clean(kind, _MESSAGE_LIMIT))
+    else:
+        lines = [words for found in (check.findings if check else ()) for words in [found.words]]
+        lines = lines or ["the job ended without a result for this check"]
+        error = Error(clean(lines[0], _MESSAGE_LIMIT), "NothingCompared")
+    tails = [f"--- {attempt.device}\n{attempt.log_tail}" for attempt in result.attempts if attempt.log_tail]
+    error.text = budget.take("\n".join([*lines, *tails]))
+    return error
+
+
+def _short(findings: list[Finding]) -> str:
+    first = findings[0]
+    more = f" (and {len(findings) - 1} more)" if len(findings) > 1 else ""
+    words = first.words.split("\n", 1)[0]
+    return clean(f"{first.channel}: {words}" if first.channel else words, _MESSAGE_LIMIT - len(more)) + more
+
+
+def _finding_text(findings: list[Finding]) -> str:
+    return "\n".join(f"{found.channel or 'frames'}\n    " + found.words.replace("\n", "\n    ") for found in findings)
+
+
+def _system_out(result: JobResult, check: CheckResult | None, properties: list[tuple[str, str]]) -> str:
+    notes = [found for found in check.findings if found.severity is Severity.NOTE] if check else []
+    lines = [f"{name}: {value}" for name, value in properties]
+    lines += [_attempt_words(attempt) for attempt in result.attempts]
+    if notes:
+        lines += ["notes", _finding_text(notes)]
+    return "\n".join(lines)
+
+
+def _attempt_words(attempt: Attempt) -> str:
+    side = f"{attempt.side} " if attempt.side else ""
+    came = "done" if attempt.error is None else f"{attempt.error.kind}: {attempt.error.problem}"
+    took_s = attempt.ended_s - attempt.started_s
+    return f"attempt: {side}on {attempt.device}, epoch {attempt.epoch}, {took_s:.1f} s, {came}"
+
+
+def _run_properties(record: RunRecord) -> list[tuple[str, str]]:
+    sides = {"candidate": record.candidate, "baseline": record.baseline}
+    return [
+        ("run", record.run),
+        ("suite", record.suite),
+        ("harness_version", record.harness_version),
+        ("command", " ".join(record.command)),
+        *((f"{side}.{name}", facts[name]) for side, facts in sides.items() for name in sorted(facts)),
+    ]
+
+
+def _case_properties(result: JobResult, check: CheckResult | None) -> list[tuple[str, str]]:
+    properties = [
+        ("segment", result.segment),
+        ("replayer", result.replayer),
+        ("device_kind", result.device_kind),
+        ("verdict", result.verdict.value),
+        ("devices", ", ".join(dict.fromkeys(attempt.device for attempt in result.attempts))),
+        ("attempts", str(len(result.attempts))),
+        ("reused", "yes" if result.reused else "no"),
+        ("candidate_trace", result.candidate_trace),
+        ("baseline_trace", result.baseline_trace),
+    ]
+    if check is not None:
+        excesses = [found.excess for found in check.findings if found.excess is not None]
+        properties += [
+            ("exactness", check.closeness.value),
+            ("channels_compared", str(check.channels_compared)),
+            ("frames_compared", str(check.frames_compared)),
+            ("excess", f"{max(excesses):.6g}" if excesses else ""),
+        ]
+    properties += [(f"provenance.{name}", result.provenance[name]) for name in sorted(result.provenance)]
+    return [(name, value) for name, value in properties if value]
+
+
+def _busy_s(result: JobResult) -> float:
+    """Seconds the trial kept devices busy, retries included."""
+    return sum(max(attempt.ended_s - attempt.started_s, 0.0) for attempt in result.attempts)
+
+
+def _canonical(root: JUnitXml) -> bytes:
+    """One way to write it, whichever XML library junitparser found."""
+    tree = ElementTree.fromstring(root.tostring())  # noqa: S314 our own text
+    ElementTree.indent(tree)
+    text: bytes = ElementTree.tostring(tree, encoding="utf-8", xml_declaration=True)
+    return text + b"\n"
