@@ -1,0 +1,192 @@
+"""Answers the requests of one orchestrator as JSON lines, beats once a second, and leaves nothing behind at the end.
+
+When its input ends, or falls silent because the orchestrator's machine died, it kills what it started. A job that an
+agent killed in cold blood left is found by the next one.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import importlib.metadata
+import json
+import os
+import platform
+import shutil
+import sys
+import threading
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from harness.closet.agent.cache import Cache
+from harness.closet.agent.job import Command, Job
+from harness.closet.agent.processes import end_processes
+from harness.closet.agent.refusal import Refused, described
+
+_BEAT_S = 1.0
+_PACKAGES = ("numpy", "onnxruntime", "av", "pycapnp", "zstandard", "opendbc", "PyYAML")
+
+
+class Server:
+    """The supervisor over `root`, which holds `blobs/`, `code/`, `cache/`, `jobs/` and `slots/`."""
+
+    def __init__(self, root: Path, cache_bytes: int, silence_s: float) -> None:
+        self._root, self._silence_s, self._slots = root, silence_s, 1
+        for name in ("blobs", "code", "cache", "jobs", "slots"):
+            (root / name).mkdir(parents=True, exist_ok=True)
+        self._cache = Cache(root, cache_bytes)
+        self._jobs: dict[str, Job] = {}
+        self._ending = False
+        self._lock, self._out_lock = threading.RLock(), threading.Lock()
+        self._heard_at = time.monotonic()
+
+    def run(self) -> None:
+        """Until the input ends or falls silent; whatever runs then is killed and removed."""
+        self._cache.sweep()
+        self._sweep_jobs()
+        threading.Thread(target=self._beat, daemon=True).start()
+        try:
+            for line in sys.stdin.buffer:
+                self._heard_at = time.monotonic()
+                request = json.loads(line)
+                if request["do"] != "ping":
+                    threading.Thread(target=self._answer, args=(request,), daemon=True).start()
+        finally:
+            self._end()
+
+    def _end(self) -> None:
+        with self._lock:
+            self._ending = True
+            for job in self._jobs.values():
+                job.kill(0.5)
+                job.remove()
+            self._jobs.clear()
+
+    def _beat(self) -> None:
+        while time.monotonic() - self._heard_at < self._silence_s:
+            self._say({"beat": sorted(self._jobs)})
+            time.sleep(_BEAT_S)
+        self._end()
+        os._exit(1)  # nobody is there, and reading the input cannot be interrupted
+
+    def _say(self, value: dict[str, Any]) -> None:
+        """Write one line. When nobody listens any more, the end of the input says so too."""
+        with self._out_lock, suppress(OSError, ValueError):
+            sys.stdout.buffer.write(json.dumps(value).encode() + b"\n")
+            sys.stdout.buffer.flush()
+
+    def _answer(self, request: dict[str, Any]) -> None:
+        try:
+            result = getattr(self, f"do_{request['do']}")(request)
+        except Exception as error:  # noqa: BLE001 every error is an answer
+            self._say({"id": request["id"], "error": described(error, self._root)})
+            return
+        self._say({"id": request["id"], "ok": result})
+        if request["do"] == "start" and (job := self._jobs.get(request["name"])):
+            job.watch()
+
+    def do_hello(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Who and what this device is."""
+        self._slots = request["slots"]
+        packages = {}
+        for name in _PACKAGES:
+            with suppress(importlib.metadata.PackageNotFoundError):
+                packages[name] = importlib.metadata.version(name)
+        return {
+            "root": str(self._root),
+            "python": platform.python_version(),
+            "machine": platform.machine(),
+            "cpus": os.cpu_count() or 1,
+            "free_bytes": shutil.disk_usage(self._root).free,
+            "packages": packages,
+            "epochs": [self._epoch(slot) for slot in range(self._slots)],
+            "blobs": self._cache.held(),
+        }
+
+    def do_need(self, request: dict[str, Any]) -> list[str]:
+        """Which blobs are missing; they are kept from now on until `clean` with the same pin."""
+        return self._cache.need(request["pin"], dict(request["blobs"]))
+
+    def do_unpack(self, request: dict[str, Any]) -> None:
+        """Unpack a code blob, once."""
+        self._cache.unpack(request["code"])
+
+    def do_start(self, request: dict[str, Any]) -> int:
+        """Start a job on a slot; a stale epoch and a busy slot are refused."""
+        slot = int(request["slot"])
+        command = Command(
+            name=request["name"],
+            job_text=request["job_text"],
+            arguments=tuple(request["arguments"]),
+            code=request["code"],
+            threads=os.environ.get("CLOSET_THREADS") or str(max(1, (os.cpu_count() or 1) // self._slots)),
+            deadline_s=float(request["deadline_s"]),
+        )
+        lock = (self._root / "slots" / f"{slot}.lock").open("ab")
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self._claim(slot, int(request["epoch"]), command.name)
+            with self._lock:
+                if self._ending:
+                    raise Refused("UnreachableError", "the agent is ending", "connect again")
+                job = self._jobs[command.name] = Job(self._root, command, lock, self._say)
+        except BlockingIOError:
+            lock.close()
+            raise Refused("LeaseLostError", f"slot {slot} is busy", "wait until its job has ended") from None
+        except BaseException:
+            lock.close()
+            raise
+        return job.pid
+
+    def do_kill(self, request: dict[str, Any]) -> list[int]:
+        """End a job's processes; answers with those that survived."""
+        job = self._jobs.get(request["name"])
+        return job.kill(request["grace_s"]) if job else []
+
+    def do_clean(self, request: dict[str, Any]) -> None:
+        """Forget a job: its processes, folder, slot and pins."""
+        self._cache.unpin(request["pin"])
+        with self._lock:
+            job = self._jobs.pop(request["name"], None)
+        if job:
+            job.kill(0.5)
+            job.remove()
+
+    def _slot_state(self, slot: int) -> dict[str, Any]:
+        with suppress(OSError, ValueError):
+            state: dict[str, Any] = json.loads((self._root / "slots" / f"{slot}.json").read_text())
+            return state
+        return {}
+
+    def _epoch(self, slot: int) -> int:
+        return int(self._slot_state(slot).get("epoch", 0))
+
+    def _claim(self, slot: int, epoch: int, name: str) -> None:
+        """Persist the epoch before anything starts under it."""
+        known = self._epoch(slot)
+        if epoch <= known:
+            raise Refused("LeaseLostError", f"epoch {epoch} of slot {slot} is stale, it is at {known}", "lease it anew")
+        temporary = self._root / "slots" / f"{slot}.part"
+        with temporary.open("w") as stream:
+            json.dump({"epoch": epoch, "job": name}, stream)
+            stream.flush()
+            os.fsync(stream.fileno())
+        temporary.replace(self._root / "slots" / f"{slot}.json")
+
+    def _sweep_jobs(self) -> None:
+        """End and remove what a killed agent left: every job whose slot nobody holds."""
+        locks, held = [], set()
+        for path in (self._root / "slots").glob("*.lock"):
+            lock = path.open("ab")
+            locks.append(lock)
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                held.add(self._slot_state(int(path.stem)).get("job"))
+        for folder in (self._root / "jobs").iterdir():
+            if folder.name not in held:
+                end_processes(0, f"CLOSET_JOB={folder}", 0.5)
+                shutil.rmtree(folder, ignore_errors=True)
+        for lock in locks:
+            lock.close()

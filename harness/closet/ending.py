@@ -1,0 +1,102 @@
+"""How a command ended on a device, in terms of whose fault it is."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from harness.domain import Blob
+from harness.errors import (
+    ClosetError,
+    DeviceTimeoutError,
+    DeviceUnhealthyError,
+    ErrorDescription,
+    ProductCrashError,
+)
+
+RESULT = "result.json"
+_MISSING = ("ModuleNotFoundError:", "ImportError:")
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """What the agent says when a job is over. `exit_code` is negative for a signal, as in `subprocess`."""
+
+    exit_code: int | None
+    timed_out: bool
+    killed: bool
+    left_behind: int
+    survivors: tuple[int, ...]
+    stderr: str
+    elapsed_s: float
+    files: Mapping[str, Blob]
+    error: ErrorDescription | None
+
+
+def parse_ending(ended: Mapping[str, Any], where: str) -> Ending:
+    """The agent's message as a value."""
+    error = ended.get("error")
+    return Ending(
+        exit_code=ended["exit"],
+        timed_out=bool(ended["timed_out"]),
+        killed=bool(ended["killed"]),
+        left_behind=int(ended["left_behind"]),
+        survivors=tuple(ended["survivors"]),
+        stderr=str(ended["stderr"]),
+        elapsed_s=float(ended["elapsed_s"]),
+        files={str(name): Blob(str(digest), int(size)) for name, size, digest in ended["files"]},
+        error=ErrorDescription(error["kind"], error["problem"], where, error["remedy"]) if error else None,
+    )
+
+
+def judge_ending(ending: Ending, where: str, deadline_s: float) -> ErrorDescription | None:
+    """The error of a try, None when the command ran to its end.
+
+    A command that exits with an error but left `result.json` has said there what is wrong: that is not ours to judge.
+    One that fails without it did not get as far as our own first lines reach, or they have a bug: ClosetError, unless
+    what is missing is a package of the device. A signal that we did not send is a crash of the software on trial.
+    """
+    last = next((line.strip() for line in reversed(ending.stderr.splitlines()) if line.strip()), "")
+    if ending.survivors:
+        survivors = ", ".join(map(str, ending.survivors))
+        error: ClosetError = DeviceUnhealthyError(
+            f"processes of the job outlived SIGKILL: {survivors}", where=where, remedy="reboot the device"
+        )
+    elif ending.timed_out:
+        error = DeviceTimeoutError(
+            f"the job ran into its deadline of {deadline_s:.0f} s and was killed",
+            where=where,
+            remedy="see where it hangs in the log of the attempt; give the suite a longer deadline if it only is slow",
+        )
+    elif ending.exit_code is None:
+        error = DeviceUnhealthyError("the job did not end", where=where, remedy="reboot the device")
+    elif ending.exit_code < 0:
+        error = ProductCrashError(
+            f"killed by {_signal_name(-ending.exit_code)}{f': {last}' if last else ''}",
+            where=where,
+            remedy="run the same command at home under a debugger; SIGKILL can mean that memory ran out",
+        )
+    elif ending.error is not None:
+        return ending.error
+    elif ending.exit_code == 0 or RESULT in ending.files:
+        return None
+    elif last.startswith(_MISSING):
+        error = DeviceUnhealthyError(
+            f"the device's python lacks something: {last}", where=where, remedy="install the worker's packages there"
+        )
+    else:
+        error = ClosetError(
+            f"the program failed with exit {ending.exit_code} and no result: {last or 'no message'}",
+            where=where,
+            remedy="this is a bug of the harness: see the log of the attempt",
+        )
+    return error.describe()
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"

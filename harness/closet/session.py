@@ -1,0 +1,257 @@
+"""One device for the length of a run: its connection, its agent, and what it takes to run one work there."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from queue import Empty
+from typing import Any
+
+from harness.closet.channel import LOST_AFTER_S, SILENCE_S, AgentLink, JobMessage, start_agent
+from harness.closet.deadline import Deadline
+from harness.closet.ending import Ending, judge_ending, parse_ending
+from harness.closet.staging import FileMover, result_path
+from harness.closet.transport import CONNECT_S, Connection, connect
+from harness.closet.work import DeviceFacts, JobProgress, JobStarted, PoolEvent, StagingProgress, Work
+from harness.domain import Blob, Device
+from harness.errors import ClosetError, DeviceTimeoutError, ErrorDescription, LeaseLostError
+from harness.verdict import NOT_RUN
+
+_ASK_S = 20.0
+_AGENT_START_S = 30.0
+_MOVERS = 4
+_SLOWEST_BYTES_S = 1_000_000
+_TRANSFER_S = 30.0
+_END_MARGIN_S = 20.0  # the agent's own deadline comes first, then killing, then hashing the results
+_GRACE_S = 1.0
+_BUSY_PAUSE_S = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """Where a try runs. `cancelled` is set when it shall not go on; `name` is its folder on the device."""
+
+    work: Work
+    slot: int
+    epoch: int
+    hard_end: Deadline
+    cancelled: threading.Event
+
+    @property
+    def name(self) -> str:
+        """Unique on the device."""
+        return f"{self.work.id[:16]}-{self.epoch}"
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """What came of one try."""
+
+    error: ErrorDescription | None
+    files: Mapping[str, Path] = field(default_factory=dict)
+    log_tail: str = ""
+    measurements: dict[str, float] = field(default_factory=dict)
+
+
+class DeviceSession:
+    """A connected device. Made by `open_session`; `run` may be called from several threads, one a slot."""
+
+    def __init__(self, connection: Connection, link: AgentLink, hello: Mapping[str, Any]) -> None:
+        self.device = connection.device
+        self._connection, self._link = connection, link
+        self._root = str(hello["root"])
+        self.facts = DeviceFacts(
+            device=self.device.name,
+            python=str(hello["python"]),
+            machine=str(hello["machine"]),
+            cpus=int(hello["cpus"]),
+            free_bytes=int(hello["free_bytes"]),
+            packages={str(name): str(version) for name, version in hello["packages"].items()},
+            epochs=tuple(int(epoch) for epoch in hello["epochs"]),
+            blobs=frozenset(str(digest) for digest in hello["blobs"]),
+        )
+        self.declared_down = threading.Event()  # set by the pool when the scheduler knows
+        self._staging = threading.Lock()
+        self._movers: list[FileMover] = []
+        self._mover_places = threading.BoundedSemaphore(_MOVERS)
+
+    def run(
+        self, lease: Lease, blob_path: Callable[[str], Path], destination: Path, tell: Callable[[PoolEvent], None]
+    ) -> Tried:
+        """Stage, start, wait, fetch, clean up. What is the device's or the job's fault is in `Tried`."""
+        measurements: dict[str, float] = {}
+        log_tail = ""
+        try:
+            began = time.monotonic()
+            measurements["staged_bytes"] = self._stage(lease, blob_path, tell)
+            measurements["staging_s"] = time.monotonic() - began
+            ending = self._execute(lease, tell)
+            log_tail = ending.stderr
+            measurements |= {"run_s": ending.elapsed_s, "left_behind": ending.left_behind}
+            if ending.exit_code is not None:
+                measurements["exit_code"] = ending.exit_code
+            if lease.cancelled.is_set() or ending.killed:
+                return Tried(NOT_RUN, {}, log_tail, measurements)
+            error = judge_ending(ending, self._connection.where, lease.work.deadline_s)
+            if error is not None:
+                return Tried(error, {}, log_tail, measurements)
+            began = time.monotonic()
+            files = self._fetch(lease, ending, destination)
+            measurements["fetch_s"] = time.monotonic() - began
+            return Tried(None, files, log_tail, measurements)
+        except ClosetError as error:
+            told = NOT_RUN if lease.cancelled.is_set() else error.describe()
+            return Tried(told, {}, log_tail, measurements)
+        finally:
+            self._clean(lease)
+
+    def kill(self, lease: Lease) -> None:
+        """End a try; `run` then returns."""
+        lease.cancelled.set()
+        self._link.ask("kill", Deadline.after(_ASK_S), name=lease.name, grace_s=_GRACE_S)
+
+    def close(self) -> None:
+        """End the agent and with it everything it runs, then the connection."""
+        try:
+            self._link.close()
+            for mover in self._movers:
+                mover.close()
+        finally:
+            self._connection.close()
+
+    def _stage(self, lease: Lease, blob_path: Callable[[str], Path], tell: Callable[[PoolEvent], None]) -> int:
+        """Bring the missing blobs and the code; one at a time a device, so that none is sent twice."""
+        work = lease.work
+        wanted = {blob.sha256: blob for blob in (*work.blobs, work.code)}
+        if not self._staging.acquire(timeout=lease.hard_end.left_s):
+            raise DeviceTimeoutError("staging did not get its turn", where=self._connection.where)
+        try:
+            listed = sorted((blob.sha256, blob.size_bytes) for blob in wanted.values())
+            asked = lease.hard_end.within(_ASK_S)
+            missing = [wanted[digest] for digest in self._link.ask("need", asked, pin=lease.name, blobs=listed)]
+            total, sent = sum(blob.size_bytes for blob in missing), 0
+
+            def moved(count: int) -> None:
+                nonlocal sent
+                sent += count
+                if lease.cancelled.is_set():
+                    raise LeaseLostError("staging was cancelled", where=self._connection.where)
+                tell(StagingProgress(work.id, self.device.name, sent, total))
+
+            for blob in missing:
+                deadline = lease.hard_end.within(_transfer_s(blob))
+                with self._mover(deadline) as mover:
+                    mover.put(blob, blob_path(blob.sha256), deadline, moved)
+            self._link.ask("unpack", lease.hard_end.within(_ASK_S), code=work.code.sha256)
+        finally:
+            self._staging.release()
+        return total
+
+    def _execute(self, lease: Lease, tell: Callable[[PoolEvent], None]) -> Ending:
+        work = lease.work
+        messages = self._link.listen(lease.name)
+        try:
+            self._start(lease)
+            tell(JobStarted(work.id, self.device.name, lease.slot, lease.epoch))
+            if lease.cancelled.is_set():
+                self.kill(lease)
+            deadline = lease.hard_end.within(work.deadline_s + _END_MARGIN_S)
+            while True:
+                message: JobMessage = messages.get(timeout=deadline.left_s)
+                if isinstance(message, ClosetError):
+                    raise message
+                if "ended" in message:
+                    return parse_ending(message["ended"], self._connection.where)
+                tell(JobProgress(work.id, self.device.name, message["progress"]))
+        except Empty:
+            raise DeviceTimeoutError(
+                "the agent does not say how the job ended", where=self._connection.where, remedy="see if it hangs"
+            ) from None
+        finally:
+            self._link.ignore(lease.name)
+
+    def _start(self, lease: Lease) -> None:
+        """Start the job. A slot that is still busy with a lost one is waited for as long as an agent stays silent."""
+        patience = lease.hard_end.within(SILENCE_S + _ASK_S)
+        work = lease.work
+        while True:
+            try:
+                self._link.ask(
+                    "start",
+                    lease.hard_end.within(_ASK_S),
+                    slot=lease.slot,
+                    epoch=lease.epoch,
+                    name=lease.name,
+                    job_text=work.job_text,
+                    arguments=work.arguments,
+                    code=work.code.sha256,
+                    deadline_s=work.deadline_s,
+                )
+            except LeaseLostError as error:
+                if "is busy" not in error.problem or patience.passed or lease.cancelled.wait(_BUSY_PAUSE_S):
+                    raise
+            else:
+                return
+
+    def _fetch(self, lease: Lease, ending: Ending, destination: Path) -> dict[str, Path]:
+        files: dict[str, Path] = {}
+        for name, blob in ending.files.items():
+            target = result_path(destination, name, self._connection.where)
+            deadline = lease.hard_end.within(_transfer_s(blob))
+            with self._mover(deadline) as mover:
+                mover.get(lease.name, name, blob, target, deadline)
+            files[name] = target
+        return files
+
+    def _clean(self, lease: Lease) -> None:
+        try:
+            self._link.ask("clean", Deadline.after(_ASK_S), name=lease.name, pin=lease.name)
+        except ClosetError:
+            return  # the connection is lost: the agent cleans up by itself, or the next one does
+
+    @contextmanager
+    def _mover(self, deadline: Deadline) -> Iterator[FileMover]:
+        """A file mover that nobody else uses; one that failed is not used again."""
+        if not self._mover_places.acquire(timeout=deadline.left_s):
+            raise DeviceTimeoutError("no turn to move files", where=self._connection.where)
+        try:
+            try:
+                mover = self._movers.pop()
+            except IndexError:
+                path = f"{self._root}/{self._link.agent_name}"
+                mover = FileMover(self._connection, path, self._root, deadline)
+            try:
+                yield mover
+            except BaseException:
+                mover.close()
+                raise
+            self._movers.append(mover)
+        finally:
+            self._mover_places.release()
+
+
+def open_session(
+    device: Device,
+    *,
+    on_lost: Callable[[ClosetError], None],
+    lost_after_s: float = LOST_AFTER_S,
+    cache_bytes: int | None = None,
+) -> DeviceSession:
+    """Connect, start the agent, ask what the device is. `on_lost` is called at most once, when it goes away."""
+    connection = connect(device, Deadline.after(CONNECT_S))
+    try:
+        deadline = Deadline.after(_AGENT_START_S)
+        link = start_agent(connection, deadline, on_lost=on_lost, lost_after_s=lost_after_s, cache_bytes=cache_bytes)
+        return DeviceSession(connection, link, link.ask("hello", deadline, slots=device.slots))
+    except BaseException:
+        connection.close()
+        raise
+
+
+def _transfer_s(blob: Blob) -> float:
+    """How long a transfer may take: slower than a megabyte a second is broken."""
+    return _TRANSFER_S + blob.size_bytes / _SLOWEST_BYTES_S
