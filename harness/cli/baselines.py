@@ -12,7 +12,7 @@ import click
 from harness.cli.options import echo_json, json_option, open_store
 from harness.errors import ConfigError
 from harness.pipeline.runs import closet_home, find_run, load_run
-from harness.store import Approval, Store
+from harness.store import Approval
 from harness.verdict import JobResult, RunRecord
 
 
@@ -45,8 +45,8 @@ def bless(run_name: str, only: str, reason: str, as_json: bool) -> None:
         )
     store = open_store()
     now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-    approvals = tuple(_approval(result, record, store, when=now, reason=reason.strip()) for result in chosen)
-    store.approve(approvals)
+    approvals = tuple(_approval(result, record, when=now, reason=reason.strip()) for result in chosen)
+    approvals = store.approve(approvals)
     created = sum(not entry.replaces for entry in approvals)
     unchanged = sum(entry.replaces == entry.trace_sha256 for entry in approvals)
     counts = {"created": created, "updated": len(approvals) - created - unchanged, "unchanged": unchanged}
@@ -75,8 +75,7 @@ def baselines(whole_log: bool, as_json: bool) -> None:
     click.echo(f"{len(entries)} approvals" if whole_log else f"{len(entries)} baselines")
 
 
-def _approval(result: JobResult, record: RunRecord, store: Store, *, when: str, reason: str) -> Approval:
-    before = store.approved(result.segment, result.replayer, result.device_kind)
+def _approval(result: JobResult, record: RunRecord, *, when: str, reason: str) -> Approval:
     return Approval(
         when=when,
         who=getpass.getuser(),
@@ -86,7 +85,6 @@ def _approval(result: JobResult, record: RunRecord, store: Store, *, when: str, 
         replayer=result.replayer,
         device_kind=result.device_kind,
         trace_sha256=result.candidate_trace,
-        replaces=before.trace_sha256 if before else "",
         runtime=result.provenance.get("runtime", ""),
         model_digest=result.provenance.get("candidate_model", ""),
         candidate=record.candidate.get(result.replayer, ""),

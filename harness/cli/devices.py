@@ -9,8 +9,8 @@ from pathlib import Path
 import click
 
 from harness.cli.options import echo_json, json_option
+from harness.closet.contact import contact
 from harness.closet.emulator import emulate as start_emulated
-from harness.closet.pool import contact
 from harness.config import load_fleet
 from harness.domain import Device
 from harness.errors import ClosetError, ExitCode

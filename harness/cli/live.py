@@ -116,8 +116,9 @@ class Watch:
         self._bar.update(self._bar_task, total=self._trials_total)
         reused = len(planned.plan.tasks) - len(planned.tasks)
         note = f" · {reused} of {len(planned.plan.tasks)} tasks reused" if reused else ""
+        jobs = f"{self._trials_total} jobs"
         self._console.print(
-            f"[bold]{planned.plan.suite}[/] · {self._trials_total} jobs · {planned.device_count} devices{note}\n{folder}",
+            f"[bold]{planned.plan.suite}[/] · {jobs} · {planned.device_count} devices{note}\n{folder}",
             highlight=False,
         )
 

@@ -77,7 +77,7 @@ def make_request(
 
 def open_store() -> Store:
     """The store under the closet's home."""
-    return Store(closet_home() / "store")
+    return Store(closet_home())
 
 
 def echo_json(value: object) -> None:

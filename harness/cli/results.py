@@ -60,7 +60,7 @@ def diff(run_name: str, segment: str | None, channel: str, show_all: bool, as_js
         )
         return
     for result in shown:
-        click.echo(render_trial(result, run_folder=str(folder)), nl=False)
+        click.echo(render_trial(result), nl=False)
         _print_rows(_rows_of(result, store, channel, show_all))
     if not shown:
         click.echo(f"nothing differs: {gate(record).reason}")
@@ -77,7 +77,7 @@ def report(run_name: str, kind: str) -> int:
     folder = find_run(closet_home(), run_name)
     record = load_run(folder)
     if kind == "junit":
-        text = render_junit(record)
+        text = render_junit(record).decode()
     elif kind == "json":
         text = render_record(record)
     else:
@@ -103,8 +103,8 @@ def _chosen(record: RunRecord, segment: str | None) -> list[JobResult]:
 def _rows_of(result: JobResult, store: Store, channel: str, show_all: bool) -> list[dict[str, str]]:
     if not (result.candidate_trace and result.baseline_trace):
         return []
-    expected = load_trace(store.verified_path(result.baseline_trace))
-    observed = load_trace(store.verified_path(result.candidate_trace))
+    expected = store.load_trace(result.baseline_trace)
+    observed = store.load_trace(result.candidate_trace)
     return _rows(expected, observed, channel, show_all)
 
 

@@ -7,7 +7,7 @@ import shutil
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -44,22 +44,16 @@ def check(suites: tuple[Path, ...], devices_file: Path | None, as_json: bool) ->
     Folders, replayers and options that a suite names are checked too. Models are checked by `closet plan`, which
     knows the candidate.
     """
-    told: list[dict[str, str]] = []
-
-    def check_one(path: Path) -> None:
-        check_suite(load_suite(path))
-        told.append({"file": str(path), "kind": "suite"})
-
-    def check_devices(path: Path) -> None:
-        load_fleet(path)
-        told.append({"file": str(path), "kind": "devices"})
-
-    gather(
-        [
-            *((lambda path=path: check_one(path)) for path in suites),
-            *((lambda path=path: check_devices(path)) for path in (devices_file,) if path is not None),
-        ]
-    )
+    fleets: list[Fleet] = []
+    told = [{"file": str(path), "kind": "suite"} for path in suites]
+    actions: list[Callable[[], object]] = []
+    if devices_file is not None:
+        shelf = devices_file
+        told.append({"file": str(shelf), "kind": "devices"})
+        actions.append(lambda: fleets.append(load_fleet(shelf)))
+    for path in suites:
+        actions.append(lambda path=path: check_suite(load_suite(path), fleets[0] if fleets else None))
+    gather(actions)
     if as_json:
         echo_json({"ok": told})
         return

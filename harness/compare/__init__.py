@@ -1,5 +1,6 @@
 """Two traces and checks in, findings out. Pure: no files, no clock, no decision."""
 
 from harness.compare.compare import COMPARE_VERSION, compare_traces, runtime_difference
+from harness.compare.table import describe_difference
 
-__all__ = ["COMPARE_VERSION", "compare_traces", "runtime_difference"]
+__all__ = ["COMPARE_VERSION", "compare_traces", "describe_difference", "runtime_difference"]

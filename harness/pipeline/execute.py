@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from harness.closet.code_bundle import make_code_bundle
+from harness.closet.code_bundle import code_bundle
 from harness.closet.emulator import emulate
 from harness.closet.pool import run_work
 from harness.closet.work import Work, WorkOutcome
@@ -41,8 +41,8 @@ def stored(jobs: Mapping[str, ReplayJob], store: Store) -> dict[str, Replayed]:
     found: dict[str, Replayed] = {}
     for job_id in jobs:
         entry = store.find_trace(job_id)
-        if entry is not None and store.has(entry.trace_sha256):
-            found[job_id] = Replayed(job_id, entry.trace_sha256, None, reused=True)
+        if entry is not None:
+            found[job_id] = Replayed(job_id, entry.sha256, None, reused=True)
     return found
 
 
@@ -62,7 +62,7 @@ def replay(
     """
     if not tasks:
         return
-    bundle = make_code_bundle()
+    _, bundle = code_bundle()
     code = store.put_bytes(bundle)
     with ExitStack() as stack:
         devices = (*fleet.devices, *stack.enter_context(_emulated(fleet.emulated, folder / "emulated")))

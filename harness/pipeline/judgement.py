@@ -9,7 +9,6 @@ from harness.domain import Check, Trial, json_digest
 from harness.errors import ClosetError, DataError, ErrorDescription, ProductCrashError
 from harness.pipeline.execute import Replayed
 from harness.store import Store
-from harness.trace import load_trace
 from harness.verdict import (
     NOT_RUN,
     Attempt,
@@ -101,8 +100,8 @@ def _compared(
     recalled = store.find_checks(key)
     if recalled is not None:
         return recalled
-    expected = load_trace(store.verified_path(baseline_trace))
-    observed = load_trace(store.verified_path(candidate.trace_sha256))
+    expected = store.load_trace(baseline_trace)
+    observed = store.load_trace(candidate.trace_sha256)
     if difference := runtime_difference(expected, observed):
         raise DataError(
             f"the baseline was made by another runtime: {difference}",

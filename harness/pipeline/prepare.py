@@ -75,7 +75,7 @@ def prepare(request: Request, store: Store) -> Prepared:
     blob_paths: dict[str, Path] = {}
 
     def named(name: str, path: Path) -> NamedBlob:
-        blob = store.file_blob(path)
+        blob = store.digest_file(path)
         blob_paths[blob.sha256] = path
         return NamedBlob(name, blob)
 
@@ -95,7 +95,7 @@ def prepare(request: Request, store: Store) -> Prepared:
             {
                 kind: approval.trace_sha256
                 for kind in suite.device_kinds
-                if (approval := store.approved(recording.segment, entry.config.name, kind))
+                if (approval := store.approved(str(recording.segment), entry.config.name, kind))
             },
         )
         for recording in chosen
@@ -114,10 +114,14 @@ def prepare(request: Request, store: Store) -> Prepared:
     )
 
 
-def check_suite(suite: Suite) -> None:
-    """Check what a suite names without a run: its folders, selections, replayers and options. All mistakes at once."""
+def check_suite(suite: Suite, fleet: Fleet | None) -> None:
+    """Check what a suite names without a run: folders, selections, replayers, options, and devices if a fleet is given.
+
+    ConfigMistakesError with all mistakes.
+    """
     gather(
         [
+            *(_check_served(suite, fleet, kind) for kind in suite.device_kinds if fleet is not None),
             *((lambda source=source: _select(source)) for source in suite.routes),
             *((lambda config=config: _check_replayer(config)) for config in suite.replayers),
         ]
@@ -184,7 +188,8 @@ def _choice(replayer: str, choices: tuple[ModelChoice, ...]) -> Path | None:
     """The last model named for this replayer, else the last named for all."""
     mine = [choice.path for choice in choices if choice.replayer == replayer]
     anyones = [choice.path for choice in choices if not choice.replayer]
-    return (mine or anyones or [None])[-1]
+    named = mine or anyones
+    return named[-1] if named else None
 
 
 def _check_choices(suite: Suite, request: Request) -> None:
