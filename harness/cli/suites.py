@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import functools
 import shutil
 import signal
 import sys
@@ -51,8 +52,11 @@ def check(suites: tuple[Path, ...], devices_file: Path | None, as_json: bool) ->
         shelf = devices_file
         told.append({"file": str(shelf), "kind": "devices"})
         actions.append(lambda: fleets.append(load_fleet(shelf)))
-    for path in suites:
-        actions.append(lambda path=path: check_suite(load_suite(path), fleets[0] if fleets else None))
+
+    def check_one(path: Path) -> None:
+        check_suite(load_suite(path), fleets[0] if fleets else None)
+
+    actions += [functools.partial(check_one, path) for path in suites]
     gather(actions)
     if as_json:
         echo_json({"ok": told})
