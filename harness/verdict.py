@@ -63,6 +63,7 @@ class Closeness(StrEnum):
     EXACT = "exact"
     WITHIN = "within tolerance"
     BEYOND = "beyond tolerance"
+    NOTHING = "nothing compared"
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,11 +157,14 @@ class RunRecord:
 def judge(checks: tuple[CheckResult, ...], error: ErrorDescription | None) -> Verdict:
     """The verdict of one trial. A product crash is a finding, so it FAILs; any other error means nothing was judged.
 
-    Nothing compared is an ERROR too: a trial without a single check says nothing.
+    Nothing compared is an ERROR too: a trial without a single check says nothing, and a check that matched no
+    channel or had no frame must not hide behind others that passed.
     """
     blocked = any(found.severity is Severity.BLOCK for check in checks for found in check.findings)
     if blocked:
         return Verdict.FAIL
+    if any(check.closeness is Closeness.NOTHING for check in checks):
+        return Verdict.ERROR
     if error is not None or not checks or all(check.channels_compared == 0 for check in checks):
         return Verdict.ERROR
     return Verdict.PASS

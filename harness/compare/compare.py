@@ -9,14 +9,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from harness.compare.align import Alignment, align, frame_runs
-from harness.compare.diff import ChannelDiff, diff_values, nan_element
+from harness.compare.diff import ChannelDiff, diff_values, family, nan_element
 from harness.compare.findings import Divergence, describe
 from harness.compare.first import first_to_move
 from harness.compare.intervals import find_intervals
 from harness.compare.words import list_frames
 from harness.domain import Check, Tolerance
 from harness.errors import DataError
-from harness.trace import Array, Channel, Exactness, Trace
+from harness.trace import Array, Exactness, Trace
 from harness.verdict import CheckResult, Closeness, Finding, FindingKind, Severity
 
 COMPARE_VERSION = "1"  # part of the key under which results are kept: raise it when a result would come out different
@@ -70,7 +70,7 @@ class _Comparison:
         )
         judged = [name for name in names if self._exactness(name) is not Exactness.INFORMATIVE]
         if not judged:
-            return CheckResult(check.name, Closeness.BEYOND, (_nothing_matched(check, names),))
+            return CheckResult(check.name, Closeness.NOTHING, (_nothing_matched(check, names),))
         structural = self._frame_findings(severity)
         divergences: list[Divergence] = []
         exact, compared = True, 0
@@ -85,6 +85,8 @@ class _Comparison:
             divergences += found
         same = Closeness.EXACT if exact else Closeness.WITHIN
         closeness = Closeness.BEYOND if divergences or structural else same
+        if not len(self.alignment.frame_ids):
+            closeness = Closeness.NOTHING
         findings = self._in_words(structural, divergences, severity)
         return CheckResult(check.name, closeness, findings, compared, len(self.alignment.frame_ids))
 
@@ -134,7 +136,7 @@ class _Comparison:
         shapes = ours.values.shape[1:], theirs.values.shape[1:]
         for what, e, o in (
             ("shape of a frame", str(shapes[0]), str(shapes[1])),
-            ("type", _family(ours), _family(theirs)),
+            ("type", family(ours.values), family(theirs.values)),
             ("unit", ours.unit or "none", theirs.unit or "none"),
         ):
             if e != o:
@@ -199,12 +201,6 @@ class _Comparison:
         if runtimes is not None:
             notes.append(Finding(FindingKind.CHANGED, Severity.NOTE, "runtime", runtimes))
         return notes
-
-
-def _family(channel: Channel) -> str:
-    """What sort of values: numbers compare with numbers, truth with truth, text with text."""
-    kind = channel.values.dtype.kind
-    return {"b": "true or false", "U": "text", "S": "bytes"}.get(kind, "numbers" if kind in "iufc" else str(kind))
 
 
 def _nothing_matched(check: Check, names: list[str]) -> Finding:

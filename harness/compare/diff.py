@@ -40,6 +40,9 @@ def diff_values(expected: Array, observed: Array, tolerance: Tolerance) -> Chann
     diff = ChannelDiff(np.zeros(n, bool), np.zeros(n, bool), np.zeros(n, bool), np.zeros(n), np.zeros(n, np.intp))
     if not expected.size:
         return diff
+    if family(expected) != family(observed):
+        diff.differs[:], diff.beyond[:], diff.score[:] = True, True, np.inf
+        return diff
     e, o = expected.reshape(n, -1), observed.reshape(n, -1)
     rows = np.flatnonzero((e != o).any(axis=1))
     e, o = e[rows], o[rows]
@@ -75,6 +78,12 @@ def diff_values(expected: Array, observed: Array, tolerance: Tolerance) -> Chann
 def nan_element(expected: Array, observed: Array) -> int:
     """Flat index of the first element of one frame that is NaN on one side only."""
     return int(np.argmax(_is_nan(np.ravel(expected)) ^ _is_nan(np.ravel(observed))))
+
+
+def family(values: Array) -> str:
+    """What sort of values these are: numbers compare with numbers, truth with truth, text with text."""
+    kind = str(values.dtype.kind)
+    return {"b": "true or false", "U": "text", "S": "bytes"}.get(kind, "numbers" if kind in "iufc" else kind)
 
 
 def _limit(e: Array, o: Array, tolerance: Tolerance) -> Floats:

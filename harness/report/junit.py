@@ -16,14 +16,14 @@ from junitparser import Error, Failure, Properties, Property, Skipped
 from junitparser.xunit2 import FlakyError, JUnitXml, RerunError, TestCase, TestSuite
 
 from harness.report.budget import TEXT_LIMIT, Budget, clean
-from harness.verdict import Attempt, CheckResult, Finding, JobResult, RunRecord, Severity, Verdict
+from harness.verdict import Attempt, CheckResult, Closeness, Finding, JobResult, RunRecord, Severity, Verdict
 
 _MESSAGE_LIMIT = 300
 _UNSAFE_IN_CLASSNAME = re.compile(r"[^A-Za-z0-9_\-]+")
 
 
-def render_junit(record: RunRecord, *, testcase_properties: bool = True) -> bytes:
-    """JUnit XML of a run, equal bytes for equal records.
+def render_junit(record: RunRecord, *, testcase_properties: bool = True) -> str:
+    """JUnit XML of a run, to be written as UTF-8; equal text for equal records.
 
     Without `testcase_properties` it is valid against Jenkins' own schema to the letter.
     """
@@ -35,10 +35,10 @@ def render_junit(record: RunRecord, *, testcase_properties: bool = True) -> byte
         for name, value in _run_properties(record):
             suite.add_property(name, clean(value, TEXT_LIMIT))
         cases = [
-            _testcase(record, result, check, budget, testcase_properties)
+            _testcase(record, result, check, _busy_s(result) if place == 0 else 0.0, budget, testcase_properties)
             for result in record.results
             if result.replayer == replayer
-            for check in _checks_of(record, result)
+            for place, check in enumerate(_checks_of(record, result))
         ]
         suite.add_testcases(cases)
         root.append(suite)
@@ -52,13 +52,15 @@ def _checks_of(record: RunRecord, result: JobResult) -> list[str]:
     return list(dict.fromkeys(names)) or ["replay"]
 
 
-def _testcase(record: RunRecord, result: JobResult, check_name: str, budget: Budget, with_properties: bool) -> TestCase:
+def _testcase(
+    record: RunRecord, result: JobResult, check_name: str, time_s: float, budget: Budget, with_properties: bool
+) -> TestCase:
     check = next((check for check in result.checks if check.check == check_name), None)
     parts = (record.suite, result.replayer, result.device_kind, result.segment)
     case = TestCase(
         clean(check_name, _MESSAGE_LIMIT),
         ".".join(_UNSAFE_IN_CLASSNAME.sub("_", part) for part in parts),
-        round(_busy_s(result), 3),
+        round(time_s, 3),
     )
     properties = _case_properties(result, check)
     if with_properties:
@@ -86,14 +88,14 @@ def _outcome(result: JobResult, check: CheckResult | None, budget: Budget) -> Er
         failure = Failure(_short(blocking), blocking[0].kind.value)
         failure.text = budget.take(_finding_text(blocking))
         return failure
-    if check is not None and check.channels_compared and check.frames_compared and result.error is None:
+    if check is not None and check.closeness is not Closeness.NOTHING and result.error is None:
         return None
     if result.error is not None:
         said, kind = result.error, result.error.kind
         lines = [line for line in (said.where, said.problem, said.remedy) if line]
         error = Error(clean(said.problem, _MESSAGE_LIMIT), clean(kind, _MESSAGE_LIMIT))
     else:
-        lines = [words for found in (check.findings if check else ()) for words in [found.words]]
+        lines = [found.words for found in check.findings] if check else []
         lines = lines or ["the job ended without a result for this check"]
         error = Error(clean(lines[0], _MESSAGE_LIMIT), "NothingCompared")
     tails = [f"--- {attempt.device}\n{attempt.log_tail}" for attempt in result.attempts if attempt.log_tail]
@@ -164,13 +166,12 @@ def _case_properties(result: JobResult, check: CheckResult | None) -> list[tuple
 
 
 def _busy_s(result: JobResult) -> float:
-    """Seconds the trial kept devices busy, retries included."""
+    """Seconds the trial kept devices busy, retries included: the time of its first testcase, so that sums are right."""
     return sum(max(attempt.ended_s - attempt.started_s, 0.0) for attempt in result.attempts)
 
 
-def _canonical(root: JUnitXml) -> bytes:
+def _canonical(root: JUnitXml) -> str:
     """One way to write it, whichever XML library junitparser found."""
     tree = ElementTree.fromstring(root.tostring())  # noqa: S314 our own text
     ElementTree.indent(tree)
-    text: bytes = ElementTree.tostring(tree, encoding="utf-8", xml_declaration=True)
-    return text + b"\n"
+    return f'<?xml version="1.0" encoding="UTF-8"?>\n{ElementTree.tostring(tree, encoding="unicode")}\n'

@@ -40,11 +40,18 @@ def render_summary(record: RunRecord, run_folder: str) -> str:
     return "\n\n".join(blocks) + "\n"
 
 
-def render_trial(result: JobResult, findings_shown: int = 1_000_000) -> str:
-    """One trial in full: its verdict, what was found in the reader's terms, what was tried."""
+def render_trial(result: JobResult, run_folder: str = "") -> str:
+    """One trial in full: its verdict, what was found in the reader's terms, what was tried, where the run lies."""
+    found = f"\n  run    {run_folder}" if run_folder else ""
+    return f"{_trial(result, len(_distinct(result.checks)))}{found}\n"
+
+
+def _trial(result: JobResult, findings_shown: int) -> str:
     lines = [f"{result.verdict.value:<7}{result.segment} · {result.replayer} · {_devices(result)}"]
     findings = _distinct(result.checks)
-    width = min(max([_LEAST_COLUMN, *(len(found.channel) for found in findings)]), _WIDEST_COLUMN)
+    names = [found.channel or found.kind.value for found in findings]
+    names += [check.check for check in result.checks] + ([result.error.kind] if result.error else [])
+    width = min(max([_LEAST_COLUMN, *(len(name) for name in names)]), _WIDEST_COLUMN)
     for found in findings[:findings_shown]:
         lines += _columns(found.channel or found.kind.value, found.words, width)
     if len(findings) > findings_shown:
@@ -56,8 +63,8 @@ def render_trial(result: JobResult, findings_shown: int = 1_000_000) -> str:
         lines += _columns(said.kind, f"{place}{said.problem}{remedy}", width)
     if not findings and result.error is None:
         for check in result.checks:
-            frames = f"{check.channels_compared} channels, {check.frames_compared} frames"
-            lines += _columns(check.check, f"{check.closeness.value}: {frames}", width)
+            extent = f": {check.channels_compared} channels, {check.frames_compared} frames"
+            lines += _columns(check.check, check.closeness.value + (extent if check.channels_compared else ""), width)
     lines += [
         line
         for attempt in result.attempts
@@ -97,12 +104,18 @@ def _header(record: RunRecord) -> str:
         record.suite,
         f"{_counted(segments, 'segment')} × {_counted(replayers, 'replayer')}",
         f"{_counted(len(record.devices), 'device')} ({each})" if each else "no devices",
-        *(
-            f"{side} {facts.get('label') or facts.get('digest', '')[:12] or 'none'}"
-            for side, facts in (("candidate", record.candidate), ("baseline", record.baseline))
-        ),
+        f"candidate {_label(record.candidate)}",
+        f"baseline {_label(record.baseline)}",
     ]
     return " · ".join(parts)
+
+
+def _label(facts: dict[str, str]) -> str:
+    """What a side is made of: one name when all replayers share it, else one each."""
+    labels = dict.fromkeys(facts.values())
+    if len(labels) <= 1:
+        return next(iter(labels), "none")
+    return ", ".join(f"{replayer} {label}" for replayer, label in facts.items())
 
 
 def _tally(record: RunRecord) -> str:
@@ -133,7 +146,7 @@ def _causes(errors: Sequence[JobResult]) -> str:
 
 
 def _block(result: JobResult, record: RunRecord, run_folder: str) -> str:
-    lines = [render_trial(result, _SHOWN_FINDINGS)]
+    lines = [_trial(result, _SHOWN_FINDINGS)]
     if result.checks:
         lines.append(f"  look   closet diff {shlex.quote(run_folder)} {shlex.quote(result.segment)}")
     again = _again(record.command, result.segment)
