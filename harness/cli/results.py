@@ -77,7 +77,7 @@ def report(run_name: str, kind: str) -> int:
     folder = find_run(closet_home(), run_name)
     record = load_run(folder)
     if kind == "junit":
-        text = render_junit(record).decode()
+        text = render_junit(record)
     elif kind == "json":
         text = render_record(record)
     else:

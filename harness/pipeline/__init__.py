@@ -13,7 +13,7 @@ from pathlib import Path
 from harness import __version__
 from harness.domain import Trial
 from harness.errors import ClosetError
-from harness.files import write_bytes, write_text
+from harness.files import write_text
 from harness.pipeline.events import Judged, Observer, Planned
 from harness.pipeline.execute import Replayed, replay, stored
 from harness.pipeline.judgement import REPLAY_CHECK, judge_trial, not_run
@@ -84,7 +84,7 @@ def execute_run(
     except Exception:  # noqa: BLE001 a bug of ours must be in the record, where the gate sees it
         record = replace(record, harness_error=traceback.format_exc())
     record = write(replace(record, interrupted=stop.is_set()))
-    write_bytes(folder / JUNIT, render_junit(record))
+    write_text(folder / JUNIT, render_junit(record))
     write_text(folder / SUMMARY, render_summary(record, run_folder=str(folder)))
     return record
 
