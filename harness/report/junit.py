@@ -22,8 +22,8 @@ _MESSAGE_LIMIT = 300
 _UNSAFE_IN_CLASSNAME = re.compile(r"[^A-Za-z0-9_\-]+")
 
 
-def render_junit(record: RunRecord, *, testcase_properties: bool = True) -> bytes:
-    """JUnit XML of a run as UTF-8, equal bytes for equal records.
+def render_junit(record: RunRecord, *, testcase_properties: bool = True) -> str:
+    """JUnit XML of a run, to be written as UTF-8; equal text for equal records.
 
     Without `testcase_properties` it is valid against Jenkins' own schema to the letter.
     """
@@ -170,9 +170,8 @@ def _busy_s(result: JobResult) -> float:
     return sum(max(attempt.ended_s - attempt.started_s, 0.0) for attempt in result.attempts)
 
 
-def _canonical(root: JUnitXml) -> bytes:
+def _canonical(root: JUnitXml) -> str:
     """One way to write it, whichever XML library junitparser found."""
     tree = ElementTree.fromstring(root.tostring())  # noqa: S314 our own text
     ElementTree.indent(tree)
-    text = ElementTree.tostring(tree, encoding="unicode")
-    return f'<?xml version="1.0" encoding="UTF-8"?>\n{text}\n'.encode()
+    return f'<?xml version="1.0" encoding="UTF-8"?>\n{ElementTree.tostring(tree, encoding="unicode")}\n'
