@@ -129,4 +129,4 @@ def _devices(prepared: Prepared) -> tuple[dict[str, str], ...]:
         {"name": device.name, "kind": device.kind.value, "address": f"{device.address}:{device.port}"}
         for device in prepared.fleet.devices
     )
-    return (*named, *({"name": f"emulated-{n}", "kind": "emulated"} for n in range(1, prepared.fleet.emulated + 1)))
+    return (*named, *({"name": f"emulated-{n:02d}", "kind": "emulated"} for n in range(1, prepared.fleet.emulated + 1)))

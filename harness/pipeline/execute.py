@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
+import itertools
 import json
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -65,7 +67,7 @@ def replay(
     _, bundle = code_bundle()
     code = store.put_bytes(bundle)
     with ExitStack() as stack:
-        devices = (*fleet.devices, *stack.enter_context(_emulated(fleet.emulated, folder / "emulated")))
+        devices = (*fleet.devices, *stack.enter_context(_emulated(fleet.emulated, store.home)))
         pending = tasks
         while pending and not stop.is_set():
             works = {task.id: task for task in pending}
@@ -86,21 +88,27 @@ def replay(
             pending = tuple(split)
 
 
-def _emulated(count: int, folder: Path) -> Any:
-    """Emulated workers for the time of a `with`, or none."""
-    if count:
-        return emulate(count, folder)
-    return _Nothing()
+@contextmanager
+def _emulated(count: int, home: Path) -> Iterator[tuple[Device, ...]]:
+    """Emulated workers for the time of a `with`, or none.
 
-
-class _Nothing:
-    """No emulated worker."""
-
-    def __enter__(self) -> tuple[Device, ...]:
-        return ()
-
-    def __exit__(self, *_: object) -> None:
-        return None
+    Their folders outlive the run, so that a segment that was there is not sent again; runs at the same time get
+    folders of their own.
+    """
+    if not count:
+        yield ()
+        return
+    for number in itertools.count():
+        folder = home / "emulated" / str(number)
+        folder.mkdir(parents=True, exist_ok=True)
+        with (folder / "lock").open("w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                continue
+            with emulate(count, folder) as devices:
+                yield devices
+            return
 
 
 def _work(task: Task, code: Blob) -> Work:
