@@ -60,7 +60,7 @@ def diff(run_name: str, segment: str | None, channel: str, show_all: bool, as_js
         )
         return
     for result in shown:
-        click.echo(render_trial(result), nl=False)
+        click.echo(render_trial(result, run_folder=str(folder)), nl=False)
         _print_rows(_rows_of(result, store, channel, show_all))
     if not shown:
         click.echo(f"nothing differs: {gate(record).reason}")
