@@ -1,4 +1,4 @@
-"""The compression around a log: found out by magic, undone in bounded memory, cut-off streams kept as far as they go."""
+"""The compression around a log: known by its magic, undone in bounded memory, kept as far as it goes."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Unpacked:
     """The bytes inside. `cut_off` says why they end before the stream's own end, and is empty when they do not."""
 
     container: Container
-    content: bytearray
+    content: bytes | bytearray
     cut_off: str
 
 
@@ -57,9 +57,9 @@ def unpack(packed: bytes, *, where: str, limit_bytes: int = DEFAULT_LIMIT_BYTES)
     return Unpacked(container_of(packed), content, cut_off)
 
 
-def unpack_head(packed: bytes, size_bytes: int) -> bytearray:
+def unpack_head(packed: bytes, size_bytes: int) -> bytes:
     """At most the first `size_bytes` of the content."""
-    return _unpack_upto(packed, size_bytes)[0]
+    return bytes(_unpack_upto(packed, size_bytes)[0])
 
 
 def write_packed(path: Path, content: bytes) -> None:
@@ -72,14 +72,14 @@ def write_packed(path: Path, content: bytes) -> None:
         stream.write(content)
 
 
-def _unpack_upto(packed: bytes, size_bytes: int) -> tuple[bytearray, str]:
+def _unpack_upto(packed: bytes, size_bytes: int) -> tuple[bytes | bytearray, str]:
     match container_of(packed):
         case Container.ZST:
             return _unpack_zstd(packed, size_bytes)
         case Container.BZ2:
             return _unpack_bz2(packed, size_bytes)
         case Container.BARE:
-            return bytearray(packed[:size_bytes]), ""
+            return packed[:size_bytes], ""
 
 
 def _unpack_zstd(packed: bytes, size_bytes: int) -> tuple[bytearray, str]:

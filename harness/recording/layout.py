@@ -164,7 +164,7 @@ def _find_dongles(found: list[_Found]) -> dict[str, str]:
 def _dongle_in(path: Path) -> str:
     """The dongle id in a log's initData; empty when there is none to be read."""
     with path.open("rb") as stream:
-        head = bytes(unpack_head(stream.read(_HEAD_PACKED_BYTES), _HEAD_BYTES))
+        head = unpack_head(stream.read(_HEAD_PACKED_BYTES), _HEAD_BYTES)
     try:
         log = parse_log(head, where=str(path))
         for message in log.messages("initData"):

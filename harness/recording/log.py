@@ -44,7 +44,7 @@ class Log:
     container: Container
     damage: Damage | None
     index: LogIndex
-    content: bytearray
+    content: bytes | bytearray
 
     def counts(self) -> dict[str, int]:
         """How many messages of each service there are, by name; `unknown@N` for what is newer than the schema."""
@@ -92,7 +92,9 @@ class Log:
         try:
             event = next(iter(event_type().read_multiple_bytes(raw)))
             return getattr(event, EVENT_NAMES[ordinal])
-        except (capnp.KjException, StopIteration, UnicodeDecodeError) as error:
+        except UnicodeDecodeError as error:
+            return error.object.decode(errors="replace")
+        except (capnp.KjException, StopIteration) as error:
             raise DataError(
                 f"message {row} ({EVENT_NAMES[ordinal]}) cannot be decoded: {str(error).splitlines()[0]}",
                 where=self.where,

@@ -204,7 +204,7 @@ class _Walk:
         return structs, owners
 
     def _list(self, lists: Lists, element: Any, schema: Any, rest: Sequence[str], label: str) -> Array:
-        """Lists (n,) of `element` as (n, k, …). `schema` gives the elements' schema; only structs and lists have one."""
+        """Lists (n,) of `element` as (n, k, …). `schema` gives the schema of elements that are structs or lists."""
         kind = str(element.which())
         if kind == "struct":
             return self.struct_list(lists, schema(), self._more(rest, label), label)

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from harness.recording.log_frames import WORD_BYTES, Frames, Int64s, scan_frames
-from harness.recording.log_pointers import Structs, follow_structs
+from harness.recording.log_frames import USUAL_ROOT, WORD_BYTES, Frames, Int64s, scan_frames
+from harness.recording.log_pointers import Bools, Structs, follow_structs
 from harness.recording.log_schema import ordinals_of, pointer_kinds
 from harness.recording.services import EVENT_NAMES
 
@@ -52,12 +52,10 @@ def index_log(content: bytes | bytearray) -> tuple[LogIndex, Damage | None]:
     """Index a log; what does not parse from some message on becomes Damage, and what was before it stays."""
     frames = scan_frames(content)
     count = len(frames.starts)
-    rows = np.arange(count)
-    roots, sound = follow_structs(frames, frames.segment_starts[:count], rows, np.zeros(count, np.int64))
-    sound &= (frames.segment_starts[:count] < frames.segment_stops[:count]) & (roots.data_words >= 2)
-    first = np.where(sound, roots.bases, 0)
+    roots, sound = _roots(frames)
+    first = roots.bases
     t_ns = frames.words[first].view(np.int64)
-    tags = frames.words[np.where(sound, first + 1, 0)]
+    tags = frames.words[first + 1]
     ordinals = ordinals_of(tags.astype(np.uint16))
     valid = (tags & np.uint64(1 << 16)) == 0
     sound &= _payloads_fit(frames, roots, ordinals)
@@ -83,11 +81,30 @@ def index_log(content: bytes | bytearray) -> tuple[LogIndex, Damage | None]:
     )
 
 
-def _payloads_fit(frames: Frames, roots: Structs, ordinals: npt.NDArray[np.uint16]) -> npt.NDArray[np.bool_]:
+def _roots(frames: Frames) -> tuple[Structs, Bools]:
+    """The Event of each message, and whether there is one. The usual form is seen at a glance, others are followed."""
+    count = len(frames.starts)
+    rows = np.arange(count)
+    places = frames.segment_starts[:count]
+    segments = np.zeros(count, np.int64)
+    bases, data_words, pointer_counts = places + 1, np.full(count, 2), np.ones(count, np.int64)
+    sound = np.ones(count, np.bool_)
+    room = frames.segment_stops[:count] - places
+    others = np.flatnonzero((frames.words[places] != USUAL_ROOT) | (room < 1 + 3))
+    if others.size:
+        found, good = follow_structs(frames, places[others], others, segments[others])
+        good &= (found.data_words >= 2) & (found.pointer_counts >= 1) & (room[others] > 0)
+        sound[others] = good
+        segments[others] = found.segments
+        bases[others] = np.where(good, found.bases, 0)
+        data_words[others], pointer_counts[others] = found.data_words, found.pointer_counts
+    return Structs(rows, segments, bases, data_words, pointer_counts), sound
+
+
+def _payloads_fit(frames: Frames, roots: Structs, ordinals: npt.NDArray[np.uint16]) -> Bools:
     """Whether the payload is a struct or a list as the schema has it: what tells our logs from other messages."""
-    places = roots.pointer_places(0)
-    pointers = np.where(places < 0, np.uint64(0), frames.words[np.where(places < 0, 0, places)])
-    kinds = (pointers & np.uint64(3)).astype(np.int64)
-    known = ordinals < len(EVENT_NAMES)
-    wanted = np.where(known, pointer_kinds()[np.where(known, ordinals, 0)], -1)
-    return (pointers == 0) | (wanted < 0) | (kinds == _FAR) | (kinds == wanted)
+    pointers = frames.words[roots.bases + roots.data_words]
+    kinds = (pointers & np.uint64(3)).astype(np.int8)
+    wanted = pointer_kinds()[np.minimum(ordinals, len(EVENT_NAMES))]
+    fit: Bools = (kinds == wanted) | (wanted < 0) | (kinds == _FAR) | (pointers == 0)
+    return fit

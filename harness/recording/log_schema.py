@@ -68,10 +68,13 @@ def payload_schema(ordinal: int) -> CapnpSchema:
 
 
 @cache
-def pointer_kinds() -> npt.NDArray[np.int64]:
-    """By ordinal, the kind of pointer its payload must be (0 struct, 1 list), −1 where any will do."""
+def pointer_kinds() -> npt.NDArray[np.int8]:
+    """By ordinal, the kind of pointer its payload must be (0 struct, 1 list), −1 where any will do.
+
+    There is one entry more than there are ordinals: it stands for all that are newer.
+    """
     wanted = {PayloadKind.UNREAD: -1, PayloadKind.STRUCT: 0}
-    return np.array([wanted.get(kind, 1) for kind in payload_kinds()], dtype=np.int64)
+    return np.array([*(wanted.get(kind, 1) for kind in payload_kinds()), -1], dtype=np.int8)
 
 
 def discriminant_of(ordinal: int) -> int:
@@ -81,5 +84,4 @@ def discriminant_of(ordinal: int) -> int:
 
 def ordinals_of(discriminants: npt.NDArray[np.uint16]) -> npt.NDArray[np.uint16]:
     """The inverse of `discriminant_of` over an array (n,)."""
-    wide = discriminants.astype(np.int64)
-    return np.where(wide < VALID_ORDINAL - 1, wide + 1, wide + 2).astype(np.uint16)
+    return discriminants + np.uint16(1) + (discriminants >= VALID_ORDINAL - 1)

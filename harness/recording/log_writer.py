@@ -55,7 +55,7 @@ def _single_segment(event: CapnpBuilder) -> bytes:
 
 
 def _plain(value: Any) -> Any:
-    """numpy arrays and scalars, tuples and mappings as what pycapnp takes."""
+    """Mappings, tuples, numpy arrays and scalars as what pycapnp takes."""
     if isinstance(value, Mapping):
         return {key: _plain(entry) for key, entry in value.items()}
     if isinstance(value, np.ndarray | np.generic):

@@ -115,7 +115,7 @@ def parse_selector(text: str) -> Selector:
 
 
 def _parse_address(text: str) -> Selector:
-    """connect's address of a route, perhaps with its first and last second; useradmin's has the route in `onebox`."""
+    """The address connect has for a route, perhaps with first and last second; useradmin has the route in `onebox`."""
     address = urlsplit(text)
     boxes = parse_qs(address.query).get("onebox")
     if boxes:

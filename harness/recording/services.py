@@ -17,36 +17,35 @@ from harness.errors import ConfigError
 VALID_ORDINAL = 67  # `valid` has an ordinal of its own, between the members of the union
 
 # Newest name of every ordinal of Event, in order.
-EVENT_NAMES: tuple[str, ...] = tuple(
-    """
-    logMonoTime initData narrowRoadCameraState gpsNMEADEPRECATED sensorEventDEPRECATED can deviceState controlsState
-    liveEventDEPRECATED model featuresDEPRECATED sensorEventsDEPRECATED pandaStateDEPRECATED radarState
-    liveUIDEPRECATED narrowRoadEncodeIdx liveTracksDEPRECATED sendcan logMessage extrinsicsCalibration
-    operatingSystemLog gpsLocation carState carControl longitudinalPlan liveLocationDEPRECATED ethernetDataDEPRECATED
-    navUpdateDEPRECATED cellInfoDEPRECATED wifiScanDEPRECATED androidGnssDEPRECATED qcomGnss lidarPtsDEPRECATED
-    procLog ubloxGnss clocks liveMpcDEPRECATED liveLongitudinalMpcDEPRECATED navStatusDEPRECATED ubloxRaw
-    gpsPlannerPointsDEPRECATED gpsPlannerPlanDEPRECATED applanixRawDEPRECATED trafficEventsDEPRECATED
-    liveLocationTimingDEPRECATED orbslamCorrectionDEPRECATED liveLocationCorrectedDEPRECATED orbObservationDEPRECATED
-    gpsLocationExternal locationDEPRECATED uiNavigationEventDEPRECATED liveLocationKalmanDeprecatedDEPRECATED
-    testJoystick orbOdometryDEPRECATED orbFeaturesDEPRECATED applanixLocationDEPRECATED orbKeyFrameDEPRECATED
-    uiLayoutStateDEPRECATED orbFeaturesSummaryDEPRECATED driverStateDEPRECATED boot vehicleParameters
-    liveMapDataDEPRECATED cameraOdometry lateralPlanDEPRECATED kalmanOdometryDEPRECATED thumbnail valid
-    onroadEventsDEPRECATED carParams cabinCameraState driverMonitoringStateDEPRECATED liveLocationKalmanDEPRECATED
-    sentinel wideRoadCameraState modelV2 cabinEncodeIdx wideRoadEncodeIdx managerState uploaderStateDEPRECATED
-    peripheralState pandaStates navInstructionDEPRECATED navRouteDEPRECATED navThumbnailDEPRECATED errorLogMessage
-    narrowRoadEncodeData cabinEncodeData wideRoadEncodeData qNarrowRoadEncodeData qNarrowRoadEncodeIdx
-    gnssMeasurementsDEPRECATED driverStateV2 userBookmark lateralTorqueParameters magnetometer lightSensor
-    temperatureSensor accelerometer gyroscope gyroscope2DEPRECATED accelerometer2DEPRECATED uiDebug soundPressure
-    navModelDEPRECATED mapRenderStateDEPRECATED uiPlanDEPRECATED customReserved0 customReserved1 customReserved2
-    customReserved3 customReserved4 customReserved5 customReserved6 customReserved7 customReserved8 customReserved9
-    livestreamNarrowRoadEncodeIdx livestreamWideRoadEncodeIdx livestreamCabinEncodeIdx livestreamNarrowRoadEncodeData
-    livestreamWideRoadEncodeData livestreamCabinEncodeData temperatureSensor2DEPRECATED customReservedRawData0
-    customReservedRawData1 customReservedRawData2 carOutput drivingModelData deviceMotion selfdriveState radarTracks
-    driverAssistance alertDebug onroadEvents touch customReserved10 customReserved11 customReserved12 customReserved13
-    customReserved14 customReserved15 customReserved16 customReserved17 customReserved18 customReserved19 lateralDelay
-    rawAudioData bookmarkButton audioFeedbackDEPRECATED lateralManeuverPlan driverMonitoringState chestnutState
-    """.split()
-)
+_NAMES = """
+logMonoTime initData narrowRoadCameraState gpsNMEADEPRECATED sensorEventDEPRECATED can deviceState controlsState
+liveEventDEPRECATED model featuresDEPRECATED sensorEventsDEPRECATED pandaStateDEPRECATED radarState liveUIDEPRECATED
+narrowRoadEncodeIdx liveTracksDEPRECATED sendcan logMessage extrinsicsCalibration operatingSystemLog gpsLocation
+carState carControl longitudinalPlan liveLocationDEPRECATED ethernetDataDEPRECATED navUpdateDEPRECATED
+cellInfoDEPRECATED wifiScanDEPRECATED androidGnssDEPRECATED qcomGnss lidarPtsDEPRECATED procLog ubloxGnss clocks
+liveMpcDEPRECATED liveLongitudinalMpcDEPRECATED navStatusDEPRECATED ubloxRaw gpsPlannerPointsDEPRECATED
+gpsPlannerPlanDEPRECATED applanixRawDEPRECATED trafficEventsDEPRECATED liveLocationTimingDEPRECATED
+orbslamCorrectionDEPRECATED liveLocationCorrectedDEPRECATED orbObservationDEPRECATED gpsLocationExternal
+locationDEPRECATED uiNavigationEventDEPRECATED liveLocationKalmanDeprecatedDEPRECATED testJoystick
+orbOdometryDEPRECATED orbFeaturesDEPRECATED applanixLocationDEPRECATED orbKeyFrameDEPRECATED uiLayoutStateDEPRECATED
+orbFeaturesSummaryDEPRECATED driverStateDEPRECATED boot vehicleParameters liveMapDataDEPRECATED cameraOdometry
+lateralPlanDEPRECATED kalmanOdometryDEPRECATED thumbnail valid onroadEventsDEPRECATED carParams cabinCameraState
+driverMonitoringStateDEPRECATED liveLocationKalmanDEPRECATED sentinel wideRoadCameraState modelV2 cabinEncodeIdx
+wideRoadEncodeIdx managerState uploaderStateDEPRECATED peripheralState pandaStates navInstructionDEPRECATED
+navRouteDEPRECATED navThumbnailDEPRECATED errorLogMessage narrowRoadEncodeData cabinEncodeData wideRoadEncodeData
+qNarrowRoadEncodeData qNarrowRoadEncodeIdx gnssMeasurementsDEPRECATED driverStateV2 userBookmark
+lateralTorqueParameters magnetometer lightSensor temperatureSensor accelerometer gyroscope gyroscope2DEPRECATED
+accelerometer2DEPRECATED uiDebug soundPressure navModelDEPRECATED mapRenderStateDEPRECATED uiPlanDEPRECATED
+customReserved0 customReserved1 customReserved2 customReserved3 customReserved4 customReserved5 customReserved6
+customReserved7 customReserved8 customReserved9 livestreamNarrowRoadEncodeIdx livestreamWideRoadEncodeIdx
+livestreamCabinEncodeIdx livestreamNarrowRoadEncodeData livestreamWideRoadEncodeData livestreamCabinEncodeData
+temperatureSensor2DEPRECATED customReservedRawData0 customReservedRawData1 customReservedRawData2 carOutput
+drivingModelData deviceMotion selfdriveState radarTracks driverAssistance alertDebug onroadEvents touch
+customReserved10 customReserved11 customReserved12 customReserved13 customReserved14 customReserved15 customReserved16
+customReserved17 customReserved18 customReserved19 lateralDelay rawAudioData bookmarkButton audioFeedbackDEPRECATED
+lateralManeuverPlan driverMonitoringState chestnutState
+"""
+EVENT_NAMES: tuple[str, ...] = tuple(_NAMES.split())
 
 # Older name -> newest name. Where one name has meant two slots (driverMonitoringState, liveTracks), it is the newer.
 _ALIASES = {
@@ -87,7 +86,10 @@ _ALIASES = {
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """A message stream: nominal rate (0 = on demand), whether rlog has it, every how manieth goes to qlog (None: none)."""
+    """A message stream: its nominal rate (0 = on demand) and whether rlog has it.
+
+    Of `qlog_decimation` messages the first goes to the qlog; None means that none does.
+    """
 
     name: str
     ordinal: int
