@@ -27,9 +27,7 @@ class Intrinsics:
 
     def matrix(self) -> npt.NDArray[np.float64]:
         """(3, 3) camera matrix."""
-        return np.array(
-            [[self.focal_px, 0.0, self.width / 2], [0.0, self.focal_px, self.height / 2], [0.0, 0.0, 1.0]]
-        )
+        return np.array([[self.focal_px, 0.0, self.width / 2], [0.0, self.focal_px, self.height / 2], [0.0, 0.0, 1.0]])
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,9 +39,7 @@ class DriverMonitoringOptions:
     crop: tuple[int, int, int, int] | None = None
 
 
-def parse_driving_model_options(
-    options: Mapping[str, Json], *, replayer: str = "driving_model"
-) -> DrivingModelOptions:
+def parse_driving_model_options(options: Mapping[str, Json], *, replayer: str = "driving_model") -> DrivingModelOptions:
     """Checked options of a driving_model replay; ConfigError names every mistake."""
     if replayer != "driving_model":
         raise ConfigError(
@@ -118,7 +116,9 @@ class _Reader:
         value = self._take(name)
         if value is None:
             return None
-        numbers = [x for x in value if isinstance(x, int) and not isinstance(x, bool)] if isinstance(value, list) else []
+        numbers = (
+            [x for x in value if isinstance(x, int) and not isinstance(x, bool)] if isinstance(value, list) else []
+        )
         if isinstance(value, list) and len(value) == len(numbers) == 4:
             x, y, width, height = numbers
             if min(x, y) >= 0 and min(width, height) >= 2 and not any(n % 2 for n in numbers):

@@ -93,16 +93,16 @@ def _interpret(pickled: bytes) -> object:
         if name in _LITERALS:
             stack.append(argument)
         elif name in {"MEMOIZE", "PUT", "BINPUT", "LONG_BINPUT"}:
-            memo[len(memo) if name == "MEMOIZE" else int(argument)] = stack[-1]
+            memo[len(memo) if name == "MEMOIZE" else _number(argument)] = stack[-1]
         elif name in {"GET", "BINGET", "LONG_BINGET"}:
-            stack.append(memo[int(argument)])
+            stack.append(memo[_number(argument)])
         else:
             _apply(name, argument, stack)
     raise ValueError("ends early")
 
 
-def _apply(name: str, argument: object, stack: list[Any]) -> None:
-    """One opcode that builds a value from others; ValueError for every opcode that a mapping of slices does not need."""
+def _apply(name: str, argument: object, stack: list[Any]) -> None:  # noqa: PLR0912 - one branch an opcode
+    """One opcode that builds a value from others; ValueError for one that a mapping of slices does not need."""
     if name == "NONE":
         stack.append(None)
     elif name == "MARK":
@@ -135,6 +135,12 @@ def _apply(name: str, argument: object, stack: list[Any]) -> None:
         stack.append(_Slice(*arguments))
     else:
         raise ValueError(f"it uses {name}, which a mapping of slices does not need")
+
+
+def _number(argument: object) -> int:
+    if not isinstance(argument, int):
+        raise ValueError("it names a place that is not a number")  # noqa: TRY004 - as above
+    return argument
 
 
 def _class_named(name: object) -> _SliceName:

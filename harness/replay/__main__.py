@@ -1,0 +1,125 @@
+"""`python -m harness.replay JOB.json`: one job, its traces, its result."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType
+
+from harness.domain import Json, canonical_json
+from harness.errors import ClosetError, ConfigError, DeviceError, ExitCode
+from harness.files import write_text
+from harness.replay import REPLAYERS
+from harness.replay.job import FORMAT, RESULT_NAME, Job, Outcome, Progress, ProgressLines, load_job, write_outcome
+from harness.replay.runtime import thread_count
+
+_EXAMPLE = """\
+example:
+  python -m harness.replay JOB.json
+
+  where JOB.json is
+  {"format": 1, "segment": "5beb9b58bd12b691/0000010a--a51155e496/3", "replayer": "driving_model",
+   "options": {"frames": 200},
+   "recording": {"rlog.zst": "rlog.zst", "fcamera.hevc": "fcamera.hevc", "ecamera.hevc": "ecamera.hevc"},
+   "replays": [{"job": "candidate", "model": {"driving_vision.onnx": "next/driving_vision.onnx",
+                                              "driving_policy.onnx": "next/driving_policy.onnx"}}],
+   "output_folder": "out", "cache_folder": "cache"}
+
+Paths are relative to JOB.json. Writes out/candidate.trace and out/result.json; progress goes to standard output as
+JSON lines. CLOSET_THREADS sets the cores to use and never changes a result.
+"""
+
+
+class _StoppedError(BaseException):
+    """Somebody ended this process; not an Exception, so that nothing on the way takes it for one of its own."""
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one job; the exit code is 0 when every trace was written, else that of the first error."""
+    parser = argparse.ArgumentParser(
+        prog="python -m harness.replay",
+        description="Replay one recorded segment through one or more models and write their traces.",
+        epilog=_EXAMPLE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("job", type=Path, metavar="JOB.json", help="what to replay")
+    chosen = parser.parse_args(arguments)
+    signal.signal(signal.SIGTERM, _stop)
+    signal.signal(signal.SIGINT, _stop)
+    try:
+        job = load_job(chosen.job)
+    except ConfigError as error:
+        sys.stderr.write(f"{error}\n")
+        return int(error.exit_code)
+    progress = ProgressLines(lambda line: sys.stdout.write(f"{line}\n") and sys.stdout.flush())
+    outcomes, code = _attempt(job, progress)
+    try:
+        _write_result(job, outcomes)
+    except OSError as error:
+        full = DeviceError(
+            f"the traces cannot be written: {error.strerror}", where=str(job.output_folder), remedy="make room there"
+        )
+        sys.stderr.write(f"{full}\n")
+        return int(full.exit_code)
+    return code
+
+
+def _attempt(job: Job, progress: Progress) -> tuple[dict[str, Outcome], int]:
+    try:
+        outcomes = _replayer(job.replayer)(job, thread_count(), progress)
+    except ClosetError as error:
+        outcomes = _all_failed(job, error)
+    except _StoppedError:
+        return _all_failed(job, DeviceError("the replay was stopped from outside", where=job.segment)), 128 + 15
+    except Exception as error:  # noqa: BLE001 - a bug of ours, told as one and never as a verdict on a model
+        traceback.print_exc()
+        where = traceback.extract_tb(error.__traceback__)[-1]
+        bug = ClosetError(
+            f"a bug of the replayer: {type(error).__name__}: {error}",
+            where=f"{where.filename}:{where.lineno}",
+            remedy="report it with the job and standard error",
+        )
+        outcomes = _all_failed(job, bug)
+    first = next((outcome.error for outcome in outcomes.values() if outcome.error is not None), None)
+    if first is not None:
+        sys.stderr.write(f"{first}\n")
+    return outcomes, int(ExitCode.GATE_OPEN if first is None else first.exit_code)
+
+
+def _replayer(name: str) -> Callable[[Job, int, Progress], dict[str, Outcome]]:
+    # Imported here, because onnxruntime takes its time and a wrong name does not need it.
+    if name == "driving_model":
+        from harness.replay.driving_model import replay_driving_model  # noqa: PLC0415
+
+        return replay_driving_model
+    if name == "driver_monitoring":
+        from harness.replay.driver_monitoring import replay_driver_monitoring  # noqa: PLC0415
+
+        return replay_driver_monitoring
+    raise ConfigError(f"no replayer is called {name!r}", where="replayer", remedy=f"one of {', '.join(REPLAYERS)}")
+
+
+def _all_failed(job: Job, error: ClosetError) -> dict[str, Outcome]:
+    return {request.job: Outcome(error=error) for request in job.replays}
+
+
+def _write_result(job: Job, outcomes: dict[str, Outcome]) -> None:
+    entries: dict[str, Json] = {
+        name: write_outcome(job.output_folder, name, outcome) for name, outcome in outcomes.items()
+    }
+    write_text(job.output_folder / RESULT_NAME, canonical_json({"format": FORMAT, "replays": entries}) + "\n")
+
+
+def _stop(_number: int, _frame: FrameType | None) -> None:
+    # A second signal must not interrupt the writing of the result.
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    raise _StoppedError
+
+
+if __name__ == "__main__":
+    sys.exit(main())
