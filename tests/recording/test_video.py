@@ -209,6 +209,13 @@ def test_a_missing_picture_is_named_at_the_first_one_it_breaks(
     assert "copy it again" in raised.value.remedy
 
 
+def test_stopping_early_with_threads_under_way_does_not_hang(lossless: Path) -> None:
+    for count in range(1, 60):
+        pictures = open_video(lossless).pictures(threads=4)
+        assert [next(pictures).index for _ in range(count)] == list(range(count))
+        del pictures
+
+
 def test_pictures_after_the_hole_are_reached_from_the_next_keyframe(lossless: Path, tmp_path: Path) -> None:
     units = access_units(lossless)
     path = tmp_path / "holed.hevc"

@@ -115,8 +115,7 @@ class Video:
         """Decoded frames from `first` on, timestamped with their index, then the decoder's complaint if it had one.
 
         A complaint comes in its turn, after every picture of the packets before it, so with any number of threads the
-        error stands at the same picture. The decoder is left alone then: flushing it with a failed picture among its
-        threads can block for ever.
+        error stands at the same picture.
         """
         usable = np.flatnonzero(self.packets.start_ranks <= first)
         if not usable.size:

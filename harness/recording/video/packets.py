@@ -113,8 +113,13 @@ def read_packets(path: Path, container: Container, packets: Packets, begin: int,
             data = stream.read(int(units.sizes[position]))
             if len(data) != units.sizes[position]:
                 raise DataError("became shorter while it was read", where=str(path))
-            own_headers = position > begin or bool(units.own_headers[position])
-            yield av.Packet(data if own_headers else packets.headers + data)
+            if position == begin and not units.own_headers[position]:
+                data = packets.headers + data
+            # A packet over Python's bytes needs the interpreter's lock to be freed, and a decoder that is closed while
+            # its threads hold such packets waits for them with the lock taken: for ever. So it owns its memory.
+            owned: VideoPacket = av.Packet(len(data))
+            owned.update(data)
+            yield owned
 
 
 def _load_bare(path: Path, name: str) -> Packets:
