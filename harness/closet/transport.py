@@ -29,6 +29,7 @@ _CHANNELS = 8
 _KEEPALIVE_S = 10
 _WINDOW_BYTES = 16 * 1024 * 1024
 _PACKET_BYTES = 128 * 1024
+_COMPLAINT_BYTES = 2000
 _LINE_LIMIT_BYTES = 4 * 1024 * 1024
 _CIPHERS = ("aes128-gcm@openssh.com", "aes256-gcm@openssh.com", "aes128-ctr", "aes256-ctr")
 
@@ -82,6 +83,7 @@ class RemoteProcess:
         self._where = where
         self._release = release
         self._buffer = bytearray()
+        self._errors = bytearray()
         self._closed = threading.Lock()
 
     def write(self, content: bytes | memoryview, deadline: Deadline) -> None:
@@ -143,11 +145,11 @@ class RemoteProcess:
         return line
 
     def complaint(self) -> str:
-        """What the command wrote to stderr so far, at most the last 2000 characters."""
-        text = bytearray()
-        while self._channel.recv_stderr_ready() and len(text) < 1 << 20:
-            text += self._channel.recv_stderr(65536)
-        return text.decode(errors="replace").strip()[-2000:]
+        """What the command wrote to stderr so far, at most its end."""
+        while self._channel.recv_stderr_ready():
+            self._errors += self._channel.recv_stderr(65536)
+            del self._errors[:-_COMPLAINT_BYTES]
+        return self._errors.decode(errors="replace").strip()
 
     def exit_status(self, deadline: Deadline) -> int | None:
         """How the command exited; None when it has not, or nobody can say."""
