@@ -211,7 +211,8 @@ def _run(
     with ExitStack() as stack:
         pool = None
         if threads > 1:
-            pictures = stack.enter_context(closing(run_ahead(pictures, _AHEAD, "pictures cabin")))
+            ahead = run_ahead(pictures, _AHEAD, "pictures cabin")
+            pictures = stack.enter_context(closing(ahead))
             pool = stack.enter_context(ThreadPoolExecutor(threads))
         for i in map_ordered(look, enumerate(pictures), pool, depth=2 * threads):
             progress("replaying", i + 1, len(cabin.frames))

@@ -8,7 +8,7 @@ in turn. Results are the same either way.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
@@ -136,7 +136,7 @@ def _run(
             first = next(iter(visions.values())).record
             frames: Iterator[_Frame] = _reused_frames(visions, first)
         else:
-            frames = stack.enter_context(closing(_seen_frames(scene, models, visions, pool, threads)))  # type: ignore[type-var]
+            frames = stack.enter_context(closing(_seen_frames(scene, models, visions, pool, threads)))
         step_pool = stack.enter_context(_pool(len(models))) if pool and len(models) > 1 else None
         for frame in frames:
             i = frame.index
@@ -169,7 +169,7 @@ def _seen_frames(
     visions: Mapping[str, _Vision],
     pool: ThreadPoolExecutor | None,
     threads: int,
-) -> Iterator[_Frame]:
+) -> Generator[_Frame, None, None]:
     """Frames with pictures looked at: decode and warp ahead, vision in `pool`, in order."""
     skips = {model.policy.interface.picture_skip for model in models.values()}
     single = {model.policy.interface.picture_skip for model in models.values() if model.vision is None}

@@ -135,7 +135,7 @@ def decode_heads(raw: Raw, heads: Mapping[str, tuple[int, int]]) -> dict[str, Fl
 
 
 def hard_brake_predicted(meta: Floats) -> npt.NDArray[np.bool_]:
-    """(n,) from decoded meta (n, 48|53|55): openpilot's warning of hard braking within 2 s, from the last five frames."""
+    """(n,) from decoded meta (n, 48|53|55): openpilot's warning of hard braking, from the last five frames."""
     layout = META_LAYOUTS[meta.shape[1]]
     five = meta[:, layout["brake5MetersPerSecondSquaredProbs"]][:, 0]
     three = meta[:, layout["brake3MetersPerSecondSquaredProbs"]][:, 0]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
@@ -64,7 +64,7 @@ class Cameras:
 
 def rows_of(
     video: Video, rows: Sequence[int], make: Callable[[Picture], Sequence[Seen]], times: StageTimes
-) -> Iterator[Sequence[Seen]]:
+) -> Generator[Sequence[Seen], None, None]:
     """`make` of each wanted picture of `video`, in order; `rows` rise."""
     if not rows:
         return
@@ -97,8 +97,8 @@ def see(cameras: Cameras, threads: int) -> Iterator[SeenPair]:
             return
         wide = _stream(cameras, cameras.wide, cameras.wide_rows, (cameras.wide_table,), threads, "wide")
         try:
-            for i, (first, second) in enumerate(zip(narrow, wide, strict=True)):
-                yield SeenPair(i, first[0], second[0])
+            for i, (seen, seen_wide) in enumerate(zip(narrow, wide, strict=True)):
+                yield SeenPair(i, seen[0], seen_wide[0])
         finally:
             wide.close()
     finally:
@@ -107,7 +107,7 @@ def see(cameras: Cameras, threads: int) -> Iterator[SeenPair]:
 
 def _stream(
     cameras: Cameras, video: Video, rows: Sequence[int], tables: Sequence[WarpTable], threads: int, name: str
-) -> Any:
+) -> Generator[Sequence[Seen], None, None]:
     times = StageTimes()
     cameras.times.append(times)
     stream = rows_of(video, rows, lambda picture: [_warped(table, picture) for table in tables], times)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import queue
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Executor, Future
 from typing import Generic, TypeVar
 
@@ -26,7 +26,7 @@ class _End(Generic[T]):
         self.error = error
 
 
-def run_ahead(source: Iterator[T], depth: int, name: str) -> Iterator[T]:
+def run_ahead(source: Iterator[T], depth: int, name: str) -> Generator[T, None, None]:
     """The items of `source`, made by a thread of its own that is at most `depth` items ahead."""
     items: queue.Queue[T | _End[T]] = queue.Queue(maxsize=depth)
     stop = threading.Event()
@@ -80,7 +80,9 @@ def _drain(items: queue.Queue[T | _End[T]]) -> None:
         return
 
 
-def map_ordered(call: Callable[[T], U], source: Iterator[T], pool: Executor | None, depth: int) -> Iterator[U]:
+def map_ordered(
+    call: Callable[[T], U], source: Iterator[T], pool: Executor | None, depth: int
+) -> Generator[U, None, None]:
     """`call` of every item, in order; with a pool up to `depth` calls are under way at once."""
     if pool is None:
         yield from map(call, source)
