@@ -85,7 +85,7 @@ class BlobStore:
         path = self.path(blob.sha256)
         try:
             return path.stat().st_size == blob.size_bytes and file_sha256(path) == blob.sha256
-        except FileNotFoundError:
+        except OSError:
             return False
 
 

@@ -41,10 +41,14 @@ class StoredTrace:
 
 
 class Index:
-    """The database at `path`; shared by threads, and by processes through SQLite's own locks."""
+    """The database at `path`; shared by threads, and by processes through SQLite's own locks.
 
-    def __init__(self, path: Path) -> None:
+    The digest of a file is kept once the file has rested for `settled_ns`.
+    """
+
+    def __init__(self, path: Path, *, settled_ns: int = _SETTLED_NS) -> None:
         self.path = path
+        self._settled_ns = settled_ns
         self._lock = threading.Lock()
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
@@ -97,7 +101,7 @@ class Index:
             raise DataError(f"cannot be read: {error.strerror}", where=str(path), remedy="check the path") from error
         if (before.st_size, before.st_mtime_ns, before.st_ino) != (after.st_size, after.st_mtime_ns, after.st_ino):
             raise DataError("changed while it was being read", where=str(path), remedy="try again when it is complete")
-        if time.time_ns() - max(before.st_mtime_ns, before.st_ctime_ns) > _SETTLED_NS:
+        if time.time_ns() - max(before.st_mtime_ns, before.st_ctime_ns) > self._settled_ns:
             self._write("INSERT OR REPLACE INTO digests VALUES (?, ?, ?)", str(path), stat, digest)
         return Blob(digest, before.st_size)
 
