@@ -1,0 +1,26 @@
+"""How fast the closet is: figures as ratios measured in one run, on models and drives that weigh what real ones do.
+
+A figure is one `Figure` with the function that measures it, in the list of its module; the lists are joined here.
+"""
+
+from harness.bench import log_figures
+from harness.bench.figure import Better, Figure, Result
+from harness.bench.runner import choose, measure, open_workbench, render_table
+from harness.bench.workbench import FULL, QUICK, Scale, Workbench
+
+FIGURES: tuple[Figure, ...] = (*log_figures.FIGURES,)
+
+__all__ = [
+    "FIGURES",
+    "FULL",
+    "QUICK",
+    "Better",
+    "Figure",
+    "Result",
+    "Scale",
+    "Workbench",
+    "choose",
+    "measure",
+    "open_workbench",
+    "render_table",
+]
