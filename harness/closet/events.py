@@ -76,6 +76,14 @@ class Start:
 
 
 @dataclass(frozen=True, slots=True)
+class StageAhead:
+    """Bring the blobs of a work that will probably run there next, while the device is busy. No lease, no answer."""
+
+    work: Work
+    device: str
+
+
+@dataclass(frozen=True, slots=True)
 class Kill:
     """End what runs under this lease, and answer when it is gone."""
 
@@ -93,4 +101,4 @@ class Finish:
     attempts: tuple[Attempt, ...]
 
 
-Instruction: TypeAlias = Start | Kill | Finish
+Instruction: TypeAlias = Start | StageAhead | Kill | Finish

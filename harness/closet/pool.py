@@ -10,7 +10,19 @@ from pathlib import Path
 
 from harness.closet.channel import LOST_AFTER_S
 from harness.closet.deadline import Deadline
-from harness.closet.events import DeviceDown, DeviceUp, Event, Finish, Kill, Start, Stop, Tick, WorkDone, WorkFailed
+from harness.closet.events import (
+    DeviceDown,
+    DeviceUp,
+    Event,
+    Finish,
+    Kill,
+    StageAhead,
+    Start,
+    Stop,
+    Tick,
+    WorkDone,
+    WorkFailed,
+)
 from harness.closet.scheduler import Scheduler
 from harness.closet.session import DeviceSession, Lease, open_session
 from harness.closet.work import DeviceConnected, DeviceLost, JobFinished, PoolEvent, Work, WorkOutcome
@@ -105,6 +117,8 @@ class _Pool:
             match instruction:
                 case Start():
                     self._start(instruction)
+                case StageAhead(work, device):
+                    self._spawn(self._sessions[device].stage_ahead, work, self._blob_path, self._inbox.put)
                 case Kill():
                     self._kill(instruction)
                 case Finish():

@@ -22,6 +22,7 @@ from harness.closet.events import (
     Finish,
     Instruction,
     Kill,
+    StageAhead,
     Start,
     Stop,
     Tick,
@@ -64,6 +65,7 @@ class _Shelf:
     gone: bool = False
     error: ErrorDescription | None = None
     blobs: set[str] = field(default_factory=set)
+    ahead: str = ""
 
 
 @dataclass(slots=True)
@@ -109,11 +111,12 @@ class Scheduler:
                 done = self._overdue(now_s)
             case Stop():
                 done = self._stop()
-        return [*done, *self._give_up(), *self._assign(now_s)]
+        return [*done, *self._give_up(), *self._assign(now_s), *self._stage_ahead()]
 
     def _device_up(self, event: DeviceUp) -> None:
         shelf = self._shelves[event.device]
-        shelf.up, shelf.gone, shelf.error, shelf.blobs = True, False, None, set(event.blobs)
+        shelf.up, shelf.gone, shelf.error = True, False, None
+        shelf.blobs, shelf.ahead = set(event.blobs), ""
         for slot, known in zip(shelf.slots, event.epochs, strict=False):
             slot.epoch = max(slot.epoch, known)
 
@@ -218,6 +221,29 @@ class Scheduler:
             slot.hard_end_s = now_s + item.work.deadline_s + _MARGIN_S
             shelf.blobs |= {blob.sha256 for blob in item.work.blobs}
             done.append(Start(item.work, shelf.device.name, number, slot.epoch, slot.hard_end_s))
+        return done
+
+    def _stage_ahead(self) -> list[Instruction]:
+        """For each busy device the longest waiting work that it lacks blobs for, one at a time a device.
+
+        Not before every device has answered or failed to: one that is about to come would take the work at once.
+        """
+        done: list[Instruction] = []
+        if self._stopped or any(shelf.up is None for shelf in self._shelves.values()):
+            return done
+        waiting = {item.work.id for item in self._queue}
+        taken = {shelf.ahead for shelf in self._shelves.values()} & waiting
+        for shelf in self._shelves.values():
+            if not shelf.up or shelf.ahead in waiting or any(slot.idle for slot in shelf.slots):
+                continue
+            for item in self._queue[:_BAND_WORKS]:
+                work = item.work
+                if work.id not in taken and self._may_run(item, shelf) and _share_held(work, shelf) < 1.0:
+                    shelf.ahead = work.id
+                    taken.add(work.id)
+                    shelf.blobs |= {blob.sha256 for blob in work.blobs}
+                    done.append(StageAhead(work, shelf.device.name))
+                    break
         return done
 
     def _best_pair(self) -> tuple[_Item, _Shelf, int] | None:

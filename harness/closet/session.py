@@ -75,6 +75,7 @@ class DeviceSession:
             blobs=frozenset(str(digest) for digest in hello["blobs"]),
         )
         self.declared_down = threading.Event()  # set by the pool when the scheduler knows
+        self.closing = threading.Event()
         self._staging = threading.Lock()
         self._movers: list[FileMover] = []
         self._mover_places = threading.BoundedSemaphore(_MOVERS)
@@ -87,7 +88,9 @@ class DeviceSession:
         log_tail = ""
         try:
             began = time.monotonic()
-            measurements["staged_bytes"] = self._stage(lease, blob_path, tell)
+            measurements["staged_bytes"] = self._stage(
+                lease.work, lease.name, lease.hard_end, lease.cancelled, blob_path, tell
+            )
             measurements["staging_s"] = time.monotonic() - began
             ending = self._execute(lease, tell)
             log_tail = ending.stderr
@@ -116,6 +119,7 @@ class DeviceSession:
 
     def close(self) -> None:
         """End the agent and with it everything it runs, then the connection."""
+        self.closing.set()
         try:
             self._link.close()
             for mover in self._movers:
@@ -123,30 +127,46 @@ class DeviceSession:
         finally:
             self._connection.close()
 
-    def _stage(self, lease: Lease, blob_path: Callable[[str], Path], tell: Callable[[PoolEvent], None]) -> int:
+    def stage_ahead(self, work: Work, blob_path: Callable[[str], Path], tell: Callable[[PoolEvent], None]) -> None:
+        """Bring a work's blobs before its turn. What goes wrong is said when its turn comes."""
+        pin = f"ahead-{work.id}"
+        try:
+            self._stage(work, pin, Deadline.after(work.deadline_s), self.closing, blob_path, tell)
+        finally:
+            self._link.ask("clean", Deadline.after(_ASK_S), name=pin, pin=pin)
+
+    def _stage(
+        self,
+        work: Work,
+        pin: str,
+        hard_end: Deadline,
+        cancelled: threading.Event,
+        blob_path: Callable[[str], Path],
+        tell: Callable[[PoolEvent], None],
+    ) -> int:
         """Bring the missing blobs and the code; one at a time a device, so that none is sent twice."""
-        work = lease.work
         wanted = {blob.sha256: blob for blob in (*work.blobs, work.code)}
-        if not self._staging.acquire(timeout=lease.hard_end.left_s):
+        if not self._staging.acquire(timeout=hard_end.left_s):
             raise DeviceTimeoutError("staging did not get its turn", where=self._connection.where)
         try:
             listed = sorted((blob.sha256, blob.size_bytes) for blob in wanted.values())
-            asked = lease.hard_end.within(_ASK_S)
-            missing = [wanted[digest] for digest in self._link.ask("need", asked, pin=lease.name, blobs=listed)]
+            missing = [
+                wanted[digest] for digest in self._link.ask("need", hard_end.within(_ASK_S), pin=pin, blobs=listed)
+            ]
             total, sent = sum(blob.size_bytes for blob in missing), 0
 
             def moved(count: int) -> None:
                 nonlocal sent
                 sent += count
-                if lease.cancelled.is_set():
+                if cancelled.is_set():
                     raise LeaseLostError("staging was cancelled", where=self._connection.where)
                 tell(StagingProgress(work.id, self.device.name, sent, total))
 
             for blob in missing:
-                deadline = lease.hard_end.within(_transfer_s(blob))
+                deadline = hard_end.within(_transfer_s(blob))
                 with self._mover(deadline) as mover:
                     mover.put(blob, blob_path(blob.sha256), deadline, moved)
-            self._link.ask("unpack", lease.hard_end.within(_ASK_S), code=work.code.sha256)
+            self._link.ask("unpack", hard_end.within(_ASK_S), code=work.code.sha256)
         finally:
             self._staging.release()
         return total

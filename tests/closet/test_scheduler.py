@@ -7,7 +7,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.closet.events import DeviceDown, DeviceUp, Finish, Kill, Start, Stop, Tick, WorkDone, WorkFailed
+from harness.closet.events import (
+    DeviceDown,
+    DeviceUp,
+    Finish,
+    Kill,
+    StageAhead,
+    Start,
+    Stop,
+    Tick,
+    WorkDone,
+    WorkFailed,
+)
 from harness.closet.scheduler import Scheduler, can_run
 from harness.closet.work import Work
 from harness.domain import Blob, Device, DeviceKind
@@ -56,6 +67,18 @@ def test_much_longer_work_comes_first_whatever_is_held() -> None:
         [work("long", 100, blobs=(Blob("2" * 64, 5),)), work("short", 1, blobs=(blob,))], [device("d")]
     )
     assert starts(scheduler.handle(DeviceUp("d", (), frozenset({blob.sha256})), 0.0))[0][0] == "long"
+
+
+def test_the_next_blobs_are_brought_while_the_device_is_busy() -> None:
+    works = [work(f"w{n}", 10.0 - n, blobs=(Blob(f"{n}" * 64, 100),)) for n in range(4)]
+    scheduler = Scheduler(works, [device("d0"), device("d1")])
+    assert starts(scheduler.handle(DeviceUp("d0"), 0.0)) == [("w0", "d0", 0, 1)]
+    instructions = scheduler.handle(DeviceUp("d1"), 0.0)
+    assert starts(instructions) == [("w1", "d1", 0, 1)]
+    assert [(i.work.id, i.device) for i in instructions if isinstance(i, StageAhead)] == [("w2", "d0"), ("w3", "d1")]
+    after = scheduler.handle(WorkDone("d1", 0, 1), 1.0)
+    assert starts(after) == [("w3", "d1", 0, 2)], "its own blobs are there, and both are about equally long"
+    assert not [i for i in after if isinstance(i, StageAhead)]
 
 
 def test_epochs_go_on_from_what_the_device_knows() -> None:
@@ -158,11 +181,12 @@ def test_when_every_device_is_gone_every_work_ends() -> None:
     assert scheduler.finished
 
 
-def test_a_device_that_will_return_is_waited_for() -> None:
+@pytest.mark.parametrize("known", [(1,), (0,), ()])
+def test_a_device_that_will_return_is_waited_for_even_if_it_forgot_its_epochs(known: tuple[int, ...]) -> None:
     scheduler = Scheduler([work("a")], [device("d")])
     scheduler.handle(DeviceUp("d"), 0.0)
     assert scheduler.handle(DeviceDown("d", LOST, returns=True), 1.0) == []
-    assert starts(scheduler.handle(DeviceUp("d", (1,)), 2.0)) == [("a", "d", 0, 2)]
+    assert starts(scheduler.handle(DeviceUp("d", known), 2.0)) == [("a", "d", 0, 2)]
 
 
 def test_an_answer_that_never_comes_is_killed_and_its_slot_waits_until_it_is_gone() -> None:
@@ -220,6 +244,8 @@ class World:
                     assert epoch > self.epochs.get(place, 0), "an epoch does not grow"
                     self.epochs[place] = epoch
                     self.running[place] = instruction
+                case StageAhead(_, name):
+                    assert name in self.up, "blobs for a device that is not there"
                 case Kill(name, slot, epoch):
                     assert self.running[name, slot].epoch == epoch
                     self.killed.add((name, slot, epoch))
