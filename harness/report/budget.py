@@ -33,9 +33,13 @@ class Budget:
     def take(self, text: str) -> str:
         """`text` cleaned and cut to its own limit, or the remark that the file is full."""
         text = clean(text, TEXT_LIMIT)
+        return text if self.reserve(text) else "left out: the report is full; the run folder has it"
+
+    def reserve(self, text: str) -> bool:
+        """Whether there is still room for `text` as it is; takes the room if so."""
         # Escaping makes `<` four bytes and `"` six; counting what is written keeps the promise.
         size = len(text.encode()) + 5 * sum(text.count(character) for character in '&<>"')
         if size > self.left_bytes:
-            return "left out: the report is full; the run folder has it"
+            return False
         self.left_bytes -= size
-        return text
+        return True

@@ -10,6 +10,7 @@ junitparser and the Jenkins junit plugin have them. So they can be left out, and
 from __future__ import annotations
 
 import re
+from typing import TypeAlias
 from xml.etree import ElementTree
 
 from junitparser import Error, Failure, Properties, Property, Skipped
@@ -18,7 +19,10 @@ from junitparser.xunit2 import FlakyError, JUnitXml, RerunError, TestCase, TestS
 from harness.report.budget import TEXT_LIMIT, Budget, clean
 from harness.verdict import Attempt, CheckResult, Closeness, Finding, JobResult, RunRecord, Severity, Verdict
 
+Outcome: TypeAlias = "Error | Failure | Skipped | None"
+
 _MESSAGE_LIMIT = 300
+_AROUND_A_PROPERTY = len('        <property name="" value="" />\n') * "."
 _UNSAFE_IN_CLASSNAME = re.compile(r"[^A-Za-z0-9_\-]+")
 
 
@@ -28,6 +32,12 @@ def render_junit(record: RunRecord, *, testcase_properties: bool = True) -> str:
     Without `testcase_properties` it is valid against Jenkins' own schema to the letter.
     """
     budget = Budget()
+    # Outcomes first: should the file fill up, what failed is told in full before what passed is.
+    outcomes = {
+        (result.name, check): _outcome(result, _found(result, check), budget)
+        for result in record.results
+        for check in _checks_of(record, result)
+    }
     root = JUnitXml(clean(f"testing-closet {record.suite}", _MESSAGE_LIMIT))
     for replayer in dict.fromkeys(result.replayer for result in record.results):
         suite = TestSuite(clean(f"{record.suite}.{replayer}", _MESSAGE_LIMIT))
@@ -35,7 +45,15 @@ def render_junit(record: RunRecord, *, testcase_properties: bool = True) -> str:
         for name, value in _run_properties(record):
             suite.add_property(name, clean(value, TEXT_LIMIT))
         cases = [
-            _testcase(record, result, check, _busy_s(result) if place == 0 else 0.0, budget, testcase_properties)
+            _testcase(
+                record,
+                result,
+                check,
+                outcomes[result.name, check],
+                _busy_s(result) if place == 0 else 0.0,
+                budget=budget,
+                with_properties=testcase_properties,
+            )
             for result in record.results
             if result.replayer == replayer
             for place, check in enumerate(_checks_of(record, result))
@@ -53,33 +71,43 @@ def _checks_of(record: RunRecord, result: JobResult) -> list[str]:
 
 
 def _testcase(
-    record: RunRecord, result: JobResult, check_name: str, time_s: float, budget: Budget, with_properties: bool
+    record: RunRecord,
+    result: JobResult,
+    check_name: str,
+    outcome: Outcome,
+    time_s: float,
+    *,
+    budget: Budget,
+    with_properties: bool,
 ) -> TestCase:
-    check = next((check for check in result.checks if check.check == check_name), None)
+    check = _found(result, check_name)
     parts = (record.suite, result.replayer, result.device_kind, result.segment)
     case = TestCase(
         clean(check_name, _MESSAGE_LIMIT),
         ".".join(_UNSAFE_IN_CLASSNAME.sub("_", part) for part in parts),
         round(time_s, 3),
     )
-    properties = _case_properties(result, check)
-    if with_properties:
+    properties = [(name, clean(value, _MESSAGE_LIMIT)) for name, value in _case_properties(result, check)]
+    if with_properties and budget.reserve("".join(f"{name}{value}{_AROUND_A_PROPERTY}" for name, value in properties)):
         element = Properties()
         for name, value in properties:
-            element.add_property(Property(name, clean(value, TEXT_LIMIT)))
+            element.add_property(Property(name, value))
         case.append(element)
-    outcome = _outcome(result, check, budget)
     if outcome is not None:
         case.append(outcome)
     for attempt in result.attempts:
         if attempt.error is not None:
             kind = FlakyError if result.verdict in {Verdict.PASS, Verdict.FAIL} else RerunError
             case.append(kind(clean(_attempt_words(attempt), _MESSAGE_LIMIT), clean(attempt.error.kind, _MESSAGE_LIMIT)))
-    case.system_out = budget.take(_system_out(result, check, properties))
+    case.system_out = budget.take(_system_out(result, check, [] if with_properties else properties))
     return case
 
 
-def _outcome(result: JobResult, check: CheckResult | None, budget: Budget) -> Error | Failure | Skipped | None:
+def _found(result: JobResult, check_name: str) -> CheckResult | None:
+    return next((check for check in result.checks if check.check == check_name), None)
+
+
+def _outcome(result: JobResult, check: CheckResult | None, budget: Budget) -> Outcome:
     """What the testcase ends in; None is a pass. A check that found nothing passes though another one failed."""
     blocking = [found for found in check.findings if found.severity is Severity.BLOCK] if check else []
     if result.verdict is Verdict.QUARANTINED:
