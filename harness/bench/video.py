@@ -35,7 +35,7 @@ def write_groups(folder: Path, seed: int, count: int, width: int, height: int, t
     return paths
 
 
-def write_minute(path: Path, groups: Sequence[Path], count: int, seed: int) -> None:
+def write_segment(path: Path, groups: Sequence[Path], count: int, seed: int) -> None:
     """A camera file of `count` groups: each of `groups` equally often (as far as it goes), in a seeded order."""
     rounds = -(-count // len(groups))
     order = np.random.default_rng(seed).permutation(np.tile(np.arange(len(groups)), rounds)[:count])
