@@ -19,10 +19,10 @@ def main() -> None:
     parser.add_argument("--cache-bytes", type=int, default=1 << 50)
     parser.add_argument("--silence-s", type=float, default=30.0)
     options = parser.parse_args()
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, lambda *_: sys.exit(1))
     root = options.root.expanduser().absolute()
     if options.what == "files":
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, lambda *_: sys.exit(1))
         move_files(root)
     else:
         Server(root, options.cache_bytes, options.silence_s).run()

@@ -11,10 +11,13 @@ import importlib.metadata
 import json
 import os
 import platform
+import select
 import shutil
+import signal
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -39,21 +42,35 @@ class Server:
         self._jobs: dict[str, Job] = {}
         self._ending = False
         self._lock, self._out_lock = threading.RLock(), threading.Lock()
-        self._heard_at = time.monotonic()
 
     def run(self) -> None:
         """Until the input ends or falls silent; whatever runs then is killed and removed."""
         self._cache.sweep()
         self._sweep_jobs()
         threading.Thread(target=self._beat, daemon=True).start()
-        try:
-            for line in sys.stdin.buffer:
-                self._heard_at = time.monotonic()
-                request = json.loads(line)
-                if request["do"] != "ping":
-                    threading.Thread(target=self._answer, args=(request,), daemon=True).start()
-        finally:
-            self._end()
+        for line in self._requests():
+            request = json.loads(line)
+            if request["do"] != "ping":
+                threading.Thread(target=self._answer, args=(request,), daemon=True).start()
+        self._end()
+        os._exit(0)  # threads that still speak or beat would hold up an orderly exit
+
+    def _requests(self) -> Iterator[bytes]:
+        """Lines of the input, until it ends, falls silent, or a signal asks to end.
+
+        A signal only writes to a pipe: an exception raised by its handler could hit the end itself and cut it short.
+        """
+        wake, waker = os.pipe()
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, lambda *_: os.write(waker, b"!"))
+        pending = b""
+        while True:
+            ready, _, _ = select.select([0, wake], [], [], self._silence_s)
+            piece = os.read(0, 1 << 20) if ready == [0] else b""
+            if not piece:
+                return
+            *lines, pending = (pending + piece).split(b"\n")
+            yield from lines
 
     def _end(self) -> None:
         with self._lock:
@@ -64,11 +81,9 @@ class Server:
             self._jobs.clear()
 
     def _beat(self) -> None:
-        while time.monotonic() - self._heard_at < self._silence_s:
+        while True:
             self._say({"beat": sorted(self._jobs)})
             time.sleep(_BEAT_S)
-        self._end()
-        os._exit(1)  # nobody is there, and reading the input cannot be interrupted
 
     def _say(self, value: dict[str, Any]) -> None:
         """Write one line. When nobody listens any more, the end of the input says so too."""

@@ -1,0 +1,410 @@
+"""The agent as it travels: one zip file run by a Python, spoken to over pipes."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+import queue
+import signal
+import subprocess
+import sys
+import tarfile
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness.closet.agent.job import result_files
+from harness.closet.agent.processes import end_processes, members
+from harness.closet.agent.refusal import Refused
+from harness.closet.code_bundle import agent_bundle
+from tests.closet.conftest import alive, eventually
+
+SLEEPS = "import json, os, time; print(json.dumps({'pid': os.getpid()})); time.sleep(600)"
+
+
+class Agent:
+    """A running agent and what it says."""
+
+    def __init__(self, root: Path, *options: str, environment: dict[str, str] | None = None) -> None:
+        program = root.parent / "agent.pyz"
+        program.write_bytes(agent_bundle())
+        self.root = root
+        self.process = subprocess.Popen(
+            [sys.executable, "-I", str(program), "serve", "--root", str(root), *options],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env={"PATH": os.environ["PATH"], **(environment or {})},
+        )
+        self.lines: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
+        self.reader = threading.Thread(target=self._read)
+        self.reader.start()
+        self.number = 0
+        self.other: list[dict[str, Any]] = []
+
+    def _read(self) -> None:
+        for line in self.process.stdout:
+            self.lines.put(json.loads(line))
+
+    def tell(self, **request: object) -> None:
+        self.process.stdin.write(json.dumps(request).encode() + b"\n")
+        self.process.stdin.flush()
+
+    def ask(self, request: str, **fields: object) -> dict[str, Any]:
+        self.number += 1
+        self.tell(id=self.number, do=request, **fields)
+        return self.until(lambda message: message.get("id") == self.number)
+
+    def until(self, wanted) -> dict[str, Any]:
+        for message in [*self.other]:
+            if wanted(message):
+                self.other.remove(message)
+                return message
+        while not wanted(message := self.lines.get(timeout=15)):
+            self.other.append(message)
+        return message
+
+    def start(self, epoch: int, program: str = "", slot: int = 0, **changes: object) -> dict[str, Any]:
+        fields = {"slot": slot, "epoch": epoch, "name": f"job-{slot}-{epoch}", "job_text": "{}", "code": "none"}
+        return self.ask("start", **{**fields, "arguments": ["-c", program], "deadline_s": 30.0, **changes})
+
+    def ended(self, epoch: int, slot: int = 0) -> dict[str, Any]:
+        return self.until(lambda message: message.get("job") == f"job-{slot}-{epoch}" and "ended" in message)["ended"]
+
+    def progress(self) -> dict[str, Any]:
+        return self.until(lambda message: "progress" in message)["progress"]
+
+    def close(self) -> int:
+        self.process.stdin.close()
+        status = self.process.wait(15)
+        self.reader.join()
+        self.process.stdout.close()
+        return status
+
+
+@contextmanager
+def running(root: Path, *options: str, **more: Any) -> Iterator[Agent]:
+    agent = Agent(root, *options, **more)
+    try:
+        yield agent
+    finally:
+        assert agent.close() == 0
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    return tmp_path / "work"
+
+
+def store(root: Path, content: bytes) -> str:
+    digest = hashlib.sha256(content).hexdigest()
+    (root / "blobs").mkdir(parents=True, exist_ok=True)
+    (root / "blobs" / digest).write_bytes(content)
+    return digest
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_says_what_the_device_is(root: Path) -> None:
+    digest = store(root, b"something")
+    with running(root) as agent:
+        hello = agent.ask("hello", slots=2)["ok"]
+        assert hello["cpus"] == os.cpu_count()
+        assert hello["epochs"] == [0, 0]
+        assert hello["blobs"] == [digest]
+        assert hello["free_bytes"] > 0
+        assert hello["root"] == str(root)
+        assert hello["python"] == sys.version.split()[0]
+
+
+def test_beats(root: Path) -> None:
+    with running(root) as agent:
+        for _ in range(2):
+            assert agent.until(lambda message: "beat" in message)["beat"] == []
+
+
+def test_an_epoch_is_used_once_and_survives_the_agent(root: Path) -> None:
+    with running(root) as agent:
+        assert "ok" in agent.start(5)
+        assert agent.ended(5)["exit"] == 0
+        agent.ask("clean", name="job-0-5", pin="")
+        for stale in (5, 4, 0, -1):
+            assert agent.start(stale)["error"]["kind"] == "LeaseLostError"
+        assert "ok" in agent.start(1, slot=1), "every slot has its own"
+        agent.ended(1, 1)
+    with running(root) as agent:
+        assert agent.ask("hello", slots=3)["ok"]["epochs"] == [5, 1, 0]
+        error = agent.start(5)["error"]
+        assert error["kind"] == "LeaseLostError"
+        assert "stale" in error["problem"]
+        assert "ok" in agent.start(6)
+
+
+def test_a_slot_takes_one_job_also_from_two_agents(root: Path) -> None:
+    with running(root) as first, running(root) as second:
+        assert "ok" in first.start(1, SLEEPS)
+        first.progress()
+        for agent in (first, second):
+            error = agent.start(2)["error"]
+            assert error["kind"] == "LeaseLostError"
+            assert "busy" in error["problem"]
+        assert "ok" in second.start(1, slot=1)
+        first.ask("clean", name="job-0-1", pin="")
+        assert "ok" in second.start(3), "a refused epoch is not used up by the refusal of a busy slot"
+
+
+def test_a_second_agent_does_not_touch_the_jobs_of_a_living_one(root: Path) -> None:
+    with running(root) as first:
+        first.start(1, SLEEPS)
+        pid = first.progress()["pid"]
+        with running(root) as second:
+            second.ask("hello", slots=1)
+            assert alive(pid)
+        assert alive(pid)
+    assert not alive(pid)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, None])
+def test_at_its_end_it_takes_its_jobs_along(root: Path, number: signal.Signals | None) -> None:
+    with running(root) as agent:
+        agent.start(1, "import signal; signal.signal(15, signal.SIG_IGN); " + SLEEPS)
+        pid = agent.progress()["pid"]
+        if number is not None:
+            agent.process.send_signal(number)
+        agent.close()
+    assert not alive(pid)
+    assert list((root / "jobs").iterdir()) == []
+
+
+def test_an_orchestrator_that_falls_silent_is_gone(root: Path) -> None:
+    with running(root, "--silence-s", "0.5") as agent:
+        agent.start(1, SLEEPS)
+        pid = agent.progress()["pid"]
+        assert agent.process.wait(15) == 0
+        assert not alive(pid)
+        assert list((root / "jobs").iterdir()) == []
+
+
+def test_what_a_killed_agent_left_is_ended_by_the_next(root: Path) -> None:
+    agent = Agent(root)
+    agent.start(1, SLEEPS)
+    pid = agent.progress()["pid"]
+    (root / "blobs" / f".{'a' * 64}.{agent.process.pid}.part").write_bytes(b"half")
+    agent.process.kill()
+    agent.process.wait()
+    assert alive(pid)
+    with running(root) as following:
+        following.ask("hello", slots=1)
+        assert not alive(pid)
+        assert list((root / "jobs").iterdir()) == []
+        assert list((root / "blobs").iterdir()) == []
+        assert "ok" in following.start(2)
+    agent.close()
+
+
+def test_a_job_sees_little_of_the_world(root: Path) -> None:
+    program = "import json, os; print(json.dumps(dict(os.environ)))"
+    with running(root, environment={"SECRET": "1", "CLOSET_THREADS": "3"}) as agent:
+        agent.start(1, program)
+        seen = agent.progress()
+    assert "SECRET" not in seen
+    assert seen["CLOSET_THREADS"] == "3"
+    assert seen["OMP_NUM_THREADS"] == seen["OPENBLAS_NUM_THREADS"] == "1"
+    assert seen["PYTHONPATH"] == str(root / "code" / "none")
+    assert seen["TMPDIR"].startswith(str(root / "jobs" / "job-0-1"))
+
+
+def test_cores_are_shared_among_slots(root: Path) -> None:
+    with running(root) as agent:
+        agent.ask("hello", slots=1)
+        agent.start(1, "import json, os; print(json.dumps({'n': os.environ['CLOSET_THREADS']}))")
+        assert agent.progress()["n"] == str(os.cpu_count())
+        agent.ask("hello", slots=1000)
+        agent.start(1, "import json, os; print(json.dumps({'n': os.environ['CLOSET_THREADS']}))", slot=1)
+        assert agent.progress()["n"] == "1"
+
+
+def test_a_chatty_job_is_thinned_out_and_its_stderr_bounded(root: Path) -> None:
+    program = (
+        "import json, sys\nfor n in range(5000): print(json.dumps({'n': n}))\n"
+        "sys.stderr.write('x' * 1_000_000 + 'THE END')"
+    )
+    with running(root) as agent:
+        agent.start(1, program)
+        ended = agent.ended(1)
+        told = [message for message in agent.other if "progress" in message]
+        assert 50 <= len(told) <= 1000
+        assert len(ended["stderr"]) <= 64 * 1024
+        assert ended["stderr"].endswith("THE END")
+
+
+def test_kill_answers_when_everything_is_gone(root: Path) -> None:
+    program = (
+        "import json, os, signal, subprocess, sys, time; signal.signal(15, signal.SIG_IGN); "
+        "c = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)'], start_new_session=True); "
+        "print(json.dumps({'pids': [os.getpid(), c.pid]})); time.sleep(600)"
+    )
+    with running(root) as agent:
+        agent.start(1, program)
+        pids = agent.progress()["pids"]
+        assert agent.ask("kill", name="job-0-1", grace_s=0.1)["ok"] == []
+        assert not [pid for pid in pids if alive(pid)]
+        ended = agent.ended(1)
+        assert ended["killed"] is True
+        assert ended["exit"] == -signal.SIGKILL
+
+
+def test_the_longest_unused_blobs_make_room_and_pinned_ones_stay(root: Path) -> None:
+    old, pinned, fresh = (store(root, bytes([n]) * 1000) for n in range(3))
+    for age, digest in ((30, pinned), (20, old), (10, fresh)):
+        os.utime(root / "blobs" / digest, (1_000_000 - age, 1_000_000 - age))
+    with running(root, "--cache-bytes", "3500") as agent:
+        assert agent.ask("need", pin="p", blobs=[(pinned, 1000)])["ok"] == []
+        assert agent.ask("need", pin="q", blobs=[("f" * 64, 1000)])["ok"] == ["f" * 64]
+        assert names(root / "blobs") == sorted([pinned, fresh])
+
+
+def test_a_blob_of_another_size_is_not_there(root: Path) -> None:
+    digest = store(root, b"cut off")
+    with running(root) as agent:
+        assert agent.ask("need", pin="p", blobs=[(digest, 8)])["ok"] == [digest]
+        assert not (root / "blobs" / digest).exists()
+
+
+def test_more_than_the_disk_holds_is_refused_at_once(root: Path) -> None:
+    with running(root) as agent:
+        error = agent.ask("need", pin="p", blobs=[("f" * 64, 10**18)])["error"]
+        assert error["kind"] == "StagingFailedError"
+        assert "MB free of 1000" in error["problem"]
+
+
+@pytest.mark.parametrize("name", ["../outside", "/outside", "a/../../outside"])
+def test_code_that_would_leave_its_folder_is_refused(root: Path, name: str) -> None:
+    stream = io.BytesIO()
+    with tarfile.open(fileobj=stream, mode="w") as archive:
+        entry = tarfile.TarInfo(name)
+        entry.size = 1
+        archive.addfile(entry, io.BytesIO(b"x"))
+    digest = store(root, stream.getvalue())
+    with running(root) as agent:
+        answer = agent.ask("unpack", code=digest)
+    assert not (root / "code" / "outside").exists()
+    assert not Path("/outside").exists()
+    if "error" not in answer:  # an absolute name is made a relative one
+        assert names(root / "code" / digest) == ["outside"]
+
+
+def test_code_that_is_no_archive_is_refused_and_leaves_nothing(root: Path) -> None:
+    digest = store(root, b"not a tar")
+    with running(root) as agent:
+        assert agent.ask("unpack", code=digest)["error"]["kind"] == "DataError"
+    assert list((root / "code").iterdir()) == []
+
+
+def test_results_are_plain_files_only(tmp_path: Path) -> None:
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "sub" / "a").write_bytes(b"1")
+    (tmp_path / "b").write_bytes(b"")
+    (tmp_path / "link").symlink_to("/etc/passwd")
+    (tmp_path / "folder").symlink_to("/etc")
+    os.mkfifo(tmp_path / "pipe")
+    one = hashlib.sha256(b"1").hexdigest()
+    assert result_files(tmp_path) == [("b", 0, hashlib.sha256(b"").hexdigest()), ("sub/a", 1, one)]
+
+
+def test_too_many_results_are_refused(tmp_path: Path) -> None:
+    for n in range(1001):
+        (tmp_path / str(n)).touch()
+    with pytest.raises(Refused, match="more than 1000 files"):
+        result_files(tmp_path)
+
+
+@pytest.mark.parametrize("marker", ["", "=", "NAME", "NAME=", "=value"])
+def test_a_marker_that_could_be_anybodys_is_refused(marker: str) -> None:
+    with pytest.raises(ValueError, match="marker"):
+        end_processes(0, marker, 0.0)
+
+
+def test_a_session_that_is_not_a_jobs_is_refused() -> None:
+    own = os.getsid(0)
+    for session in {1, own} - {0}:
+        with pytest.raises(ValueError, match="session"):
+            members(session, "CLOSET_JOB=nobody")
+
+
+def test_a_process_is_found_by_session_or_marker_and_nobody_else_is() -> None:
+    sleeper = [sys.executable, "-c", "import time; time.sleep(600)"]
+    marker = f"CLOSET_JOB=test-{os.getpid()}"
+    name, value = marker.split("=")
+    inside = subprocess.Popen(sleeper, start_new_session=True)
+    marked = subprocess.Popen(sleeper, env={name: value})
+    near = subprocess.Popen(sleeper, env={name: value + "0", "OTHER": marker})
+    try:
+        assert eventually(lambda: sorted(members(inside.pid, marker)) == sorted([inside.pid, marked.pid]))
+        assert end_processes(inside.pid, marker, 1.0) == (2, [])
+        assert near.poll() is None
+        assert (inside.wait(), marked.wait()) == (-15, -15)
+    finally:
+        for process in (inside, marked, near):
+            process.kill()
+            process.wait()
+
+
+# ---- bytes -----------------------------------------------------------------------------------------------------------
+
+
+def move(root: Path, given: bytes) -> tuple[bytes, int]:
+    program = root.parent / "agent.pyz"
+    program.write_bytes(agent_bundle())
+    (root / "blobs").mkdir(parents=True, exist_ok=True)
+    done = subprocess.run(
+        [sys.executable, "-I", str(program), "files", "--root", str(root)],
+        input=given,
+        stdout=subprocess.PIPE,
+        timeout=20,
+        check=False,
+    )
+    return done.stdout, done.returncode
+
+
+def header(**request: object) -> bytes:
+    return json.dumps(request).encode() + b"\n"
+
+
+def test_blobs_come_in_and_results_go_out_over_one_command(root: Path) -> None:
+    contents = [b"", b"line\nline\n", os.urandom(3_000_000)]
+    digests = [hashlib.sha256(content).hexdigest() for content in contents]
+    (root / "jobs" / "j" / "out").mkdir(parents=True)
+    (root / "jobs" / "j" / "out" / "r").write_bytes(contents[2])
+    given = b"".join(
+        header(put=digest, size=len(content)) + content for digest, content in zip(digests, contents, strict=True)
+    )
+    out, status = move(root, given + header(get="j", name="r") + header(get="j", name="nothing"))
+    assert status == 0
+    assert out.startswith(b'{"ok": true}\n' * 3 + b'{"size": 3000000}\n' + contents[2])
+    assert json.loads(out[out.rindex(b'{"error"') :])["error"]["kind"] == "DeviceUnhealthyError"
+    assert {path.name: path.read_bytes() for path in (root / "blobs").iterdir()} == dict(
+        zip(digests, contents, strict=True)
+    )
+
+
+def test_a_blob_with_another_digest_is_refused_and_the_next_one_taken(root: Path) -> None:
+    good = hashlib.sha256(b"good").hexdigest()
+    out, _ = move(root, header(put="0" * 64, size=3) + b"bad" + header(put=good, size=4) + b"good")
+    first, second = out.splitlines()
+    assert json.loads(first)["error"]["kind"] == "StagingFailedError"
+    assert json.loads(second) == {"ok": True}
+    assert names(root / "blobs") == [good]
+
+
+def test_a_blob_that_breaks_off_leaves_nothing(root: Path) -> None:
+    out, status = move(root, header(put="0" * 64, size=1000) + b"only this")
+    assert (out, status) == (b"", 1)
+    assert names(root / "blobs") == []
