@@ -81,6 +81,10 @@ class ConfigMistakesError(ConfigError):
         super().__init__("\n".join(str(error) for error in errors))
         self.errors = errors
 
+    def describe(self) -> ErrorDescription:
+        """One plain ConfigError that says them all: that is what it comes back as."""
+        return ErrorDescription(ConfigError.__name__, self.problem)
+
 
 class DataError(ClosetError):
     """A recording, model or baseline that cannot be used: ERROR for that job, no retry."""

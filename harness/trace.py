@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import json
+import math
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -86,37 +87,61 @@ def write_trace(path: Path, trace: Trace) -> None:
 
 
 def load_trace(path: Path) -> Trace:
-    """Read a trace file; raises DataError naming the file when it is not a whole, well-formed trace."""
+    """Read a trace file; raises DataError naming the file when it is not a whole, well-formed trace.
+
+    The file may come from anywhere: memory is bounded by its size, and nothing in it is executed. Arrays are read-only.
+    """
     try:
         with zipfile.ZipFile(path) as archive:
-            manifest = json.loads(archive.read(_MANIFEST))
-            if manifest["format"] != FORMAT:
-                raise DataError(
-                    f"trace format {manifest['format']}, this program reads {FORMAT}",
-                    where=str(path),
-                    remedy="replay the segment again",
-                )
-            frame_ids = _load_member(archive, _FRAME_IDS).astype(np.int64, copy=False)
-            t_ns = _load_member(archive, _TIMES).astype(np.int64, copy=False)
-            channels = {
-                name: Channel(
-                    name, entry["unit"], _load_member(archive, f"channel/{name}"), Exactness(entry["exactness"])
-                )
-                for name, entry in manifest["channels"].items()
-            }
-    except (OSError, KeyError, ValueError, TypeError, zipfile.BadZipFile) as error:
+            trace = _parse_archive(archive)
+    except Exception as error:  # zipfile, json and numpy raise a dozen unrelated kinds on damaged bytes
         raise DataError(f"not a readable trace: {error}", where=str(path), remedy="replay the segment again") from error
-    for channel in channels.values():
-        if channel.values.ndim == 0 or len(channel.values) != len(frame_ids):
-            raise DataError(
-                f"channel {channel.name} has shape {channel.values.shape} for {len(frame_ids)} frames",
-                where=str(path),
-                remedy="replay the segment again",
-            )
-    return Trace(manifest["replayer"], manifest["segment"], frame_ids, t_ns, channels, manifest["provenance"])
+    return trace
 
 
-def _load_member(archive: zipfile.ZipFile, name: str) -> Array:
-    member = io.BytesIO(archive.read(f"{name}.npy"))
-    array: Array = np.lib.format.read_array(member, allow_pickle=False)
+def _parse_archive(archive: zipfile.ZipFile) -> Trace:
+    manifest = json.loads(_read_member(archive, _MANIFEST))
+    if manifest["format"] != FORMAT:
+        raise ValueError(f"format {manifest['format']}, this program reads {FORMAT}")
+    channels = {
+        name: Channel(name, str(entry["unit"]), _load_array(archive, f"channel/{name}"), Exactness(entry["exactness"]))
+        for name, entry in manifest["channels"].items()
+    }
+    arrays = {name: _load_array(archive, name) for name in (_FRAME_IDS, _TIMES)}
+    for name, array in arrays.items():
+        if array.ndim != 1 or array.dtype.kind not in "iu":
+            raise ValueError(f"{name} has shape {array.shape} and type {array.dtype}")
+    count = len(arrays[_FRAME_IDS])
+    for name, array in (arrays | {name: channel.values for name, channel in channels.items()}).items():
+        if array.ndim == 0 or len(array) != count:
+            raise ValueError(f"{name} has shape {array.shape} for {count} frames")
+    return Trace(
+        str(manifest["replayer"]),
+        str(manifest["segment"]),
+        arrays[_FRAME_IDS].astype(np.int64, copy=False),
+        arrays[_TIMES].astype(np.int64, copy=False),
+        channels,
+        dict(manifest["provenance"].items()),
+    )
+
+
+def _read_member(archive: zipfile.ZipFile, name: str) -> bytes:
+    """A stored member's bytes. We never compress, so a member is never larger than the file: no zip bombs."""
+    info = archive.getinfo(name)
+    if info.compress_type != zipfile.ZIP_STORED or info.flag_bits & 1 or info.file_size != info.compress_size:
+        raise ValueError(f"{name} is compressed or encrypted")
+    return archive.read(info)
+
+
+def _load_array(archive: zipfile.ZipFile, name: str) -> Array:
+    """An `.npy` member, over its own bytes: what its header claims must be exactly what is there."""
+    content = _read_member(archive, f"{name}.npy")
+    stream = io.BytesIO(content)
+    version = np.lib.format.read_magic(stream)
+    if version != (1, 0):
+        raise ValueError(f"{name} has an array header of version {version}")
+    shape, fortran_order, dtype = np.lib.format.read_array_header_1_0(stream)
+    if dtype.hasobject or fortran_order or math.prod(shape) * dtype.itemsize != len(content) - stream.tell():
+        raise ValueError(f"{name} is not the plain array its header claims")
+    array: Array = np.frombuffer(content, dtype, math.prod(shape), stream.tell()).reshape(shape)
     return array

@@ -191,13 +191,17 @@ def gate(record: RunRecord) -> Gate:
     reasons: list[str] = []
     if record.harness_error:
         holds.append(ExitCode.HARNESS_BUG)
-        reasons.append(f"a bug of the harness: {record.harness_error.strip().splitlines()[-1]}")
+        reasons.append(f"a bug of the harness: {(record.harness_error.strip().splitlines() or ['unknown'])[-1]}")
     if counts[Verdict.FAIL]:
         holds.append(ExitCode.REGRESSION)
         reasons.append(_counted(counts[Verdict.FAIL], "regression"))
     if counts[Verdict.ERROR]:
         holds.append(ExitCode.NO_VERDICT)
         reasons.append(f"{_counted(counts[Verdict.ERROR], 'job')} without a verdict")
+    vanished = _vanished(record)
+    if vanished:
+        holds.append(ExitCode.NO_VERDICT)
+        reasons.append(f"{_counted(vanished, 'job')} without all that was planned")
     if record.interrupted:
         holds.append(ExitCode.NO_VERDICT)
         reasons.append("interrupted")
@@ -206,6 +210,16 @@ def gate(record: RunRecord) -> Gate:
         reasons.append("nothing was judged")
     reason = ", ".join(reasons) or f"{_counted(counts[Verdict.PASS], 'job')} passed"
     return Gate(ExitCode.worst(holds), counts, reason)
+
+
+def _vanished(record: RunRecord) -> int:
+    """How many planned trials are not in the record, or passed without every check that was planned for them."""
+    found = {result.name: result for result in record.results}
+    return sum(
+        name not in found
+        or (found[name].verdict is Verdict.PASS and not set(checks) <= {check.check for check in found[name].checks})
+        for name, checks in record.planned_checks.items()
+    )
 
 
 def _counted(count: int, noun: str) -> str:
