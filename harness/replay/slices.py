@@ -53,7 +53,8 @@ def parse_output_slices(text: str, *, where: str) -> dict[str, Cut]:
     try:
         if len(text) > _MAX_TEXT:
             raise ValueError(f"{len(text)} characters, at most {_MAX_TEXT} are read")
-        value = _interpret(base64.b64decode(text, validate=True))
+        # Published models carry base64 in lines, as Python's base64 codec writes it.
+        value = _interpret(base64.b64decode("".join(text.split()), validate=True))
         return _as_cuts(value)
     except (ValueError, IndexError, KeyError, TypeError, binascii.Error) as error:
         raise DataError(
