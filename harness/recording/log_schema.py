@@ -44,8 +44,14 @@ def event_type() -> CapnpModule:
             remedy="python -m pip install opendbc==0.3.1",
         )
     folder = Path(__file__).parent / "schema"
-    module = capnp.load(str(folder / "event.capnp"), imports=[str(spec.submodule_search_locations[0])])
+    module = _parser().load(str(folder / "event.capnp"), imports=[str(spec.submodule_search_locations[0])])
     return module.Event
+
+
+@cache
+def _parser() -> CapnpModule:
+    """A parser of our own: opendbc loads car.capnp into pycapnp's shared one, which ends the process on a second copy."""
+    return capnp.SchemaParser()
 
 
 @cache
