@@ -68,7 +68,8 @@ def _put(items: queue.Queue[T | _End[T]], item: T | _End[T], stop: threading.Eve
             items.put(item, timeout=_POLL_S)
         except queue.Full:
             continue
-        return True
+        # What was put while the other side was leaving is not worth a successor.
+        return not stop.is_set()
     return False
 
 
