@@ -38,13 +38,15 @@ def write_job(
     recording: Mapping[str, Path],
     models: Mapping[str, BenchModel],
     cache: Path | None,
+    *,
+    frames: int | None = None,
 ) -> Path:
-    """A JOB.json in `folder` that replays `segment` through `models`, together."""
+    """A JOB.json in `folder` that replays `segment` through `models`, together; only the first `frames` if given."""
     job = {
         "format": 1,
         "segment": str(segment),
         "replayer": "driving_model",
-        "options": {},
+        "options": {} if frames is None else {"frames": frames},
         "recording": {name: str(path) for name, path in recording.items()},
         "replays": [
             {"job": name, "model": {file: str(path) for file, path in model.files.items()}, "provenance": {}}
