@@ -61,10 +61,10 @@ class _Command(asyncssh.SSHServerSession[bytes]):
         task.add_done_callback(self._running.discard)
 
     async def _run(self) -> None:
-        process_input, self._input = os.pipe()
+        process_input, command_input = os.pipe()
         output, process_output = os.pipe()
         errors, process_errors = os.pipe()
-        for descriptor in (self._input, output):
+        for descriptor in (command_input, output):
             with suppress(OSError):
                 fcntl.fcntl(descriptor, _SET_PIPE_SIZE, _PIPE_BYTES)
         process = await asyncio.create_subprocess_exec(
@@ -80,8 +80,9 @@ class _Command(asyncssh.SSHServerSession[bytes]):
         )
         for descriptor in (process_input, process_output, process_errors):
             os.close(descriptor)
-        for descriptor in (self._input, output, errors):
+        for descriptor in (command_input, output, errors):
             os.set_blocking(descriptor, False)
+        self._input = command_input
         self._outputs = {output: None, errors: asyncssh.EXTENDED_DATA_STDERR}
         self.resume_writing()
         self._write_input()
@@ -119,7 +120,7 @@ class _Command(asyncssh.SSHServerSession[bytes]):
 
     def _write_input(self) -> None:
         if self._input < 0:
-            return
+            return  # not started yet
         try:
             while self._pending:
                 with memoryview(self._pending) as view:
@@ -130,13 +131,13 @@ class _Command(asyncssh.SSHServerSession[bytes]):
             self._channel.pause_reading()
             return
         except OSError:
-            self._pending.clear()  # the command reads no more
+            self._pending = bytearray()  # the command reads no more, what it does not take is dropped
             self._input_ended = True
         self._loop.remove_writer(self._input)
-        self._channel.resume_reading()
         if self._input_ended:
             os.close(self._input)
-            self._input = -1
+            self._input = os.open(os.devnull, os.O_WRONLY | os.O_NONBLOCK)
+        self._channel.resume_reading()  # the last thing: it may deliver data, and the end, before it returns
 
     def pause_writing(self) -> None:
         """The client does not keep up."""
