@@ -1,0 +1,29 @@
+"""What tests of several parts share: the tiny demo, built once, and the real data where it is."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from fixtures.make import TINY, Demo, build_demo
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="session")
+def tiny_demo() -> Demo:
+    """One rendered segment of eighty frames and all model variants; kept between sessions, rebuilt when stale."""
+    folder = ROOT / ".closet" / "fixtures" / "tiny"
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    return build_demo(folder, TINY, jobs=1)
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder of real public data; tests that need it are skipped, visibly, elsewhere."""
+    folder = Path(os.environ.get("CLOSET_SHARED_DATA") or ROOT.parent / "shared" / "data")
+    if not folder.is_dir():
+        pytest.skip(f"no shared data at {folder}: set CLOSET_SHARED_DATA")
+    return folder
