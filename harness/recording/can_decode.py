@@ -155,7 +155,7 @@ def batches(frames: CanFrames, period_ns: int) -> tuple[Batch, ...]:
 
 
 def car_params(car: Car, frames: CanFrames) -> Any:
-    """CarParams as opendbc makes them from this car's addresses; openpilot had the cruise where it sent its commands."""
+    """CarParams as opendbc makes them from this car's addresses; openpilot has the cruise if it sent commands."""
     fingerprint = gen_empty_fingerprint()
     for bus in (0, 1):
         chosen = frames.source == bus

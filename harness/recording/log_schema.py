@@ -50,7 +50,7 @@ def event_type() -> CapnpModule:
 
 @cache
 def _parser() -> CapnpModule:
-    """A parser of our own: opendbc loads car.capnp into pycapnp's shared one, which ends the process on a second copy."""
+    """One of our own: opendbc loads car.capnp into pycapnp's shared one, and a second copy there ends the process."""
     return capnp.SchemaParser()
 
 
