@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -35,6 +36,10 @@ _KEPT_SUFFIXES = (".zst", ".bz2", ".hevc", ".ts", ".mp4")
 
 Progress = Callable[[int, int, str], None]
 """Told (segments done, segments in all, the one at hand)."""
+
+
+def _silent(done: int, total: int, name: str) -> None:
+    """Progress for nobody."""
 
 
 class SourceKind(StrEnum):
@@ -86,7 +91,7 @@ def import_recordings(
     source: Path,
     to: Path,
     *,
-    progress: Progress = lambda done, total, what: None,
+    progress: Progress = _silent,
     camera: str = "fcamera",
     platform: str = "",
 ) -> tuple[Imported, ...]:
@@ -98,30 +103,24 @@ def import_recordings(
     if camera not in CAMERA_SERVICES:
         raise ConfigError(f"there is no camera {camera!r}", remedy=f"it is one of {', '.join(CAMERA_SERVICES)}")
     kind = detect_source(source)
+    work: list[tuple[str, Callable[[], Imported]]]
     if kind is SourceKind.VIDEO:
-        progress(0, 1, source.name)
-        imported = (_import_video(source, to, camera),)
+        work = [(source.name, partial(_import_video, source, to, camera))]
     elif kind is SourceKind.COMMA2K19:
-        folders = find_comma2k19(source)
-        imported = tuple(
-            _import_comma2k19(folder, to, platform)
-            for done, folder in enumerate(folders)
-            if _tell(progress, done, len(folders), f"{folder.parent.name}/{folder.name}")
-        )
+        work = [
+            (f"{folder.parent.name}/{folder.name}", partial(_import_comma2k19, folder, to, platform))
+            for folder in find_comma2k19(source)
+        ]
     else:
-        recordings = find_recordings(source)
-        imported = tuple(
-            _import_recording(recording, to)
-            for done, recording in enumerate(recordings)
-            if _tell(progress, done, len(recordings), str(recording.segment))
-        )
-    progress(len(imported), len(imported), "")
-    return imported
-
-
-def _tell(progress: Progress, done: int, total: int, what: str) -> bool:
-    progress(done, total, what)
-    return True
+        work = [
+            (str(recording.segment), partial(_import_recording, recording, to)) for recording in find_recordings(source)
+        ]
+    imported = []
+    for done, (name, run) in enumerate(work):
+        progress(done, len(work), name)
+        imported.append(run())
+    progress(len(work), len(work), "")
+    return tuple(imported)
 
 
 def _import_comma2k19(folder: Path, to: Path, platform: str) -> Imported:
@@ -175,8 +174,8 @@ def _import_video(path: Path, to: Path, camera: str) -> Imported:
     digest = file_sha256(path)
     segment = SegmentId(Route(digest[:16], f"{digest[16:24]}--{digest[24:34]}"), 0)
     notes = (
-        f"{camera} of {video.frame_count} pictures at {video.fps:g} Hz, {video.width}×{video.height}; "
-        "its times are counted from its frame rate, how it was mounted is not known (taken as level)",
+        f"{camera} of {video.frame_count} pictures, {video.width}×{video.height}, at {video.fps:g} Hz",
+        "its times are counted from its frame rate; how it was mounted is not known, taken as level",
     )
     end_t_ns = _VIDEO_BEGINS_NS + np.round(np.arange(1, video.frame_count + 1) * (_NS / video.fps)).astype(np.int64)
     calibration = {
@@ -208,8 +207,11 @@ def _import_video(path: Path, to: Path, camera: str) -> Imported:
 
 
 def _write_qlog(folder: Path) -> None:
-    """The qlog beside the rlog. loggerd counts over a whole drive; here each segment begins anew, so that a segment's
-    qlog does not depend on which others were imported with it."""
+    """The qlog beside the rlog.
+
+    loggerd counts over a whole drive; here each segment begins anew, so that its qlog does not depend on which others
+    were imported with it.
+    """
     rlog = next(path for path in sorted(folder.iterdir()) if path.name.split(".")[0] == LOG_STEMS[0])
     write_qlogs([(load_log(rlog), folder / QLOG_NAME)])
 
