@@ -165,7 +165,7 @@ def judge(checks: tuple[CheckResult, ...], error: ErrorDescription | None) -> Ve
         return Verdict.FAIL
     if any(check.closeness is Closeness.NOTHING for check in checks):
         return Verdict.ERROR
-    if error is not None or not checks or all(check.channels_compared == 0 for check in checks):
+    if error is not None or all(check.channels_compared == 0 for check in checks):
         return Verdict.ERROR
     return Verdict.PASS
 

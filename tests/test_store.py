@@ -194,6 +194,13 @@ class TestDigests:
         os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
         assert store.digest_file(path).sha256 == hashlib.sha256(b"two").hexdigest()
 
+    def test_the_digest_of_a_fresh_file_is_not_kept(self, store, tmp_path):
+        (tmp_path / "fresh").write_bytes(CONTENT)
+        store.digest_file(tmp_path / "fresh")
+        with sqlite3.connect(tmp_path / "home/closet.db") as connection:
+            assert connection.execute("SELECT count(*) FROM digests").fetchone() == (0,)
+        connection.close()
+
     def test_a_known_digest_is_not_read_again(self, tmp_path, settled):
         index = Index(tmp_path / "closet.db", settled_ns=0)
         assert index.digest_file(settled).sha256 == DIGEST

@@ -88,6 +88,7 @@ def test_a_torn_line_is_ignored_at_every_length_and_then_repaired(ledger):
     assert third.replaces == "a" * 64
     assert [entry.trace_sha256[0] for entry in Ledger(ledger.path).entries()] == ["a", "d"]
     assert ledger.path.read_bytes().startswith(whole)
+    assert ledger.path.read_bytes().endswith(b"\n")
 
 
 def test_a_damaged_line_is_named_and_nothing_is_written_after_it(ledger):

@@ -170,6 +170,11 @@ def test_a_check_without_a_result_is_an_error_though_the_trial_failed():
     }
 
 
+def test_an_error_of_the_trial_is_not_hidden_by_a_check_that_was_fine():
+    record = record_of(result(0, Verdict.ERROR, error=DISK_FULL, checks=(REPLAY, EXACT, WITHIN)))
+    assert [outcome_of(case) for case in cases_of(render_junit(record)).values()] == [Error, Error, Error]
+
+
 def test_a_trial_without_planned_checks_still_appears():
     record = record_of(result(0, Verdict.ERROR, error=DISK_FULL), planned_checks={})
     assert [outcome_of(case) for case in cases_of(render_junit(record)).values()] == [Error]
