@@ -53,7 +53,7 @@ class LaneChange:
         self._fading_in = 0
 
     def update(self, driver: DriverInput, lane_change_probability: float) -> int:
-        """The desire for this frame; the probability is the model's of the frame before (desire state 3 plus 4)."""
+        """The desire to tell with the next frame; the probability is this frame's (desire state 3 plus 4)."""
         blinking = driver.left_blinker != driver.right_blinker
         slow = driver.v_ego_mps < _LEAST_SPEED_MPS
         if not driver.lateral_active or self._frames > _LONGEST_FRAMES:

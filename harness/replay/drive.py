@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from harness.errors import DataError
-from harness.recording.log import Columns, Log
+from harness.recording.log import Columns, Log, load_log
 from harness.recording.video import Video
 from harness.replay.actions import action_times
 from harness.replay.cameras import DEVICE_NAMES, SENSOR_NAMES
@@ -39,6 +40,18 @@ class Drive:
     steer_delay_s: npt.NDArray[np.float64]
     right_hand_drive: npt.NDArray[np.bool_]
     action_t_s: npt.NDArray[np.float64]
+
+
+def load_whole_log(path: Path, name: str) -> Log:
+    """A segment's log. One that was cut off is refused: a verdict on the part that is left would pass for the whole."""
+    log = load_log(path)
+    if log.damage is not None:
+        raise DataError(
+            f"the log is damaged after {log.damage.messages_kept} messages: {log.damage.reason}",
+            where=name,
+            remedy="fetch it again, or leave the segment out; closet log info shows what is in it",
+        )
+    return log
 
 
 def camera_frames(log: Log | None, service: str, video: Video, camera: str) -> tuple[CameraFrame, ...]:

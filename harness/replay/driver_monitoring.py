@@ -19,11 +19,11 @@ import numpy.typing as npt
 from harness.domain import Json
 from harness.errors import ClosetError, DataError
 from harness.files import file_sha256
-from harness.recording.log import Log, load_log
+from harness.recording.log import Log
 from harness.recording.video import Picture, Video, open_video
 from harness.replay import REPLAYERS
 from harness.replay.crops import RULES, Crop, CropTable, checked_crop, find_crop, normalised
-from harness.replay.drive import camera_frames, right_hand_drive
+from harness.replay.drive import camera_frames, load_whole_log, right_hand_drive
 from harness.replay.interface import closed_shape, show_shape
 from harness.replay.job import Job, Outcome, Progress, ReplayRequest
 from harness.replay.options import DriverMonitoringOptions, parse_driver_monitoring_options
@@ -144,7 +144,7 @@ def _load_cabin(job: Job, options: DriverMonitoringOptions) -> _Cabin:
 
 def _load_log(job: Job) -> tuple[Log | None, dict[str, Json]]:
     found = job.file("rlog")
-    return (None, {}) if found is None else (load_log(found[1]), {found[0]: file_sha256(found[1])})
+    return (None, {}) if found is None else (load_whole_log(found[1], found[0]), {found[0]: file_sha256(found[1])})
 
 
 def _load_model(request: ReplayRequest, cabin: _Cabin, options: DriverMonitoringOptions) -> _Model:

@@ -119,6 +119,7 @@ class DrivingModel:
         self._drive = drive
         self._inputs = PolicyInputs(policy.interface, split=vision is not None)
         self._lane_change = LaneChange()
+        self._desire = 0
         self._change_probability = 0.0
 
     def step(self, i: int, vision_output: Tensor | ClosetError | None, pictures: PicturePairs | None) -> None:
@@ -131,9 +132,8 @@ class DrivingModel:
         features = None
         if self.vision is not None and vision_output is not None:
             features = _head(self.vision.interface, vision_output, "hidden_state")
-        desire = self._lane_change.update(self._drive.drivers[i], self._change_probability)
-        self.desires[i] = desire
-        feed = self._inputs.feed(self._state(i, desire), features)
+        self.desires[i] = self._desire
+        feed = self._inputs.feed(self._state(i, self._desire), features)
         if pictures is not None:
             feed |= image_feed(self.policy, pictures)
         try:
@@ -143,6 +143,8 @@ class DrivingModel:
             return
         self.outputs[i] = output
         self._keep(output)
+        # As on the device: the driver's wish is taken in after a frame's model run and told with the next frame.
+        self._desire = self._lane_change.update(self._drive.drivers[i], self._change_probability)
 
     def _state(self, i: int, desire: int) -> FrameState:
         drive = self._drive

@@ -13,10 +13,9 @@ import numpy.typing as npt
 from harness.domain import Json, json_digest
 from harness.errors import DataError
 from harness.files import file_sha256
-from harness.recording.log import load_log
 from harness.recording.video import Video, open_video
 from harness.replay.cameras import find_cameras, fit_to_picture
-from harness.replay.drive import Drive, camera_frames, device_and_sensor, first_calibration, load_drive
+from harness.replay.drive import Drive, camera_frames, device_and_sensor, first_calibration, load_drive, load_whole_log
 from harness.replay.job import Job
 from harness.replay.options import DrivingModelOptions
 from harness.replay.pairing import FramePair, pair_frames
@@ -58,7 +57,7 @@ def load_scene(job: Job, options: DrivingModelOptions) -> Scene:
     """Read the log and index the videos; DataError naming what is missing or does not fit together."""
     log_name, log_path = job.needed("rlog")
     narrow_name, narrow_path = job.needed("fcamera")
-    log = load_log(log_path)
+    log = load_whole_log(log_path, log_name)
     narrow_video = open_video(narrow_path, name=narrow_name)
     narrow = camera_frames(log, "narrowRoadEncodeIdx", narrow_video, "fcamera")
     found = job.file("ecamera")

@@ -263,10 +263,11 @@ def test_what_the_log_says_reaches_the_model(make_recording, recording, split_mo
     traces = [trace_of(job) for job in (left, right, idle)]
     assert (values(traces[0], "features") == values(traces[1], "features")).all()
     assert (values(traces[0], "position.y") != values(traces[1], "position.y")).any(axis=1).all()
-    # The blinker comes on at 2.0 s with a hand on the wheel: one frame waits, then the change is asked for.
+    # The blinker comes on at 2.0 s with a hand on the wheel: one frame waits, the next asks for the change, and
+    # the model is told with the frame after it.
     desire = values(traces[0], "desire")
-    assert desire[:41].tolist() == [0] * 41
-    assert desire[41:].tolist() == [3] * 19
+    assert desire[:42].tolist() == [0] * 42
+    assert desire[42:].tolist() == [3] * 18
     # Without an estimate the lateral delay is the actuator's 0.1 s and 0.2 s: another point of the plan is read.
     curvature = [values(trace, "action.desiredCurvature") for trace in traces]
     assert (curvature[0] != curvature[2]).all()
