@@ -32,9 +32,7 @@ def environment(**extra: str) -> dict[str, str]:
 
 def test_the_command_from_outside(recording, split_model, write_job):
     job = write_job(recording, {"a": split_model}, options={"frames": 10})
-    done = subprocess.run(
-        command(job), cwd="/", env=environment(CLOSET_THREADS="2"), capture_output=True, text=True, check=True
-    )
+    done = subprocess.run(command(job), env=environment(CLOSET_THREADS="2"), capture_output=True, text=True, check=True)
     assert done.stderr == ""
     lines = [json.loads(line) for line in done.stdout.splitlines()]
     assert lines[0]["stage"] == "reading"
