@@ -31,7 +31,6 @@ from harness.verdict import RunRecord
 
 # So few frames that what is around the replay can be seen.
 _FRAMES = 2
-_STAGING_GOES = 3
 _DEADLINE_S = 300.0
 _LEAVE_A_FILE = "import pathlib; pathlib.Path('out/done').write_text('done')"
 
@@ -64,7 +63,7 @@ def staging(bench: Workbench) -> float:
     folder = bench.fresh("staging")
     size = bench.scale.staged_mb * 1_000_000
     with emulate(1, folder / "closet") as devices:
-        speeds = [_staged(folder, devices[0], size, number) for number in range(_STAGING_GOES)]
+        speeds = [_staged(folder, devices[0], size, number) for number in range(bench.scale.staging_goes)]
     listed = ", ".join(f"{speed:.0f}" for speed in speeds)
     bench.tell(f"staging {bench.scale.staged_mb} MB: {listed} MB/s")
     return max(speeds)

@@ -31,7 +31,6 @@ _TIME_WORD = 2  # after the segment table and the root pointer: Event's first fi
 def drive_log(seconds: float, messages: int, seed: int) -> bytes:
     """About `messages` messages of `seconds` of driving, as they stand in an uncompressed log."""
     rng = np.random.default_rng(seed)
-    end_ns = FIRST_T_NS + round(seconds * 1e9)
     timed: list[tuple[int, bytes]] = []
     for service, (rate_hz, maker) in _SERVICES.items():
         timed += _stamped(service, maker, _times(rng, rate_hz, seconds), rng)
@@ -49,7 +48,7 @@ def drive_log(seconds: float, messages: int, seed: int) -> bytes:
         ),
         encode_event("sentinel", FIRST_T_NS, {"type": "startOfSegment"}),
     ]
-    closing = encode_event("sentinel", end_ns, {"type": "endOfSegment"})
+    closing = encode_event("sentinel", timed[-1][0], {"type": "endOfSegment"})
     return b"".join([*opening, *(content for _, content in timed), closing])
 
 

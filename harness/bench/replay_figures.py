@@ -14,9 +14,8 @@ from harness.bench.worker import Usage, run_job, run_jobs, write_job
 
 T = TypeVar("T")
 
-_LATENCY_GOES = 2
-# Ratios of processor time need no whole minute.
-_SHORT = 0.5
+# Of a segment: ratios of processor time need no whole minute.
+_SHORT = 0.375
 
 
 def throughput(bench: Workbench) -> float:
@@ -99,7 +98,7 @@ def _full_replay(bench: Workbench) -> tuple[Usage, Path]:
 
     def run() -> tuple[Usage, Path]:
         job = _job(bench, 0, ("a",), fresh_cache=True, length=_SHORT)
-        bench.tell("replaying half a segment on one thread")
+        bench.tell("replaying a part of a segment on one thread")
         return run_job(job, 1), job.parent / "cache"
 
     return bench.once("full replay", run)
@@ -107,7 +106,7 @@ def _full_replay(bench: Workbench) -> tuple[Usage, Path]:
 
 def _between_floors(bench: Workbench, run: Callable[[], T]) -> tuple[T, StageCosts]:
     """What `run` gives, and the stages measured alone just before and just after it."""
-    recording, frames = segment(bench, 0), max(1, _frames(bench) // 5)
+    recording, frames = segment(bench, 0), max(1, _frames(bench) // 8)
     before = measure_stages(recording, model(bench), frames)
     bench.tell(f"stages alone, {before.shares()}")
     value = run()
@@ -121,10 +120,10 @@ def _frames(bench: Workbench) -> int:
 
 
 def _with_all_cores(bench: Workbench) -> tuple[list[Usage], StageCosts]:
-    """One segment with all cores for it, twice, and the costs of its stages."""
+    """One segment with all cores for it, and the costs of its stages."""
 
     def run() -> list[Usage]:
-        jobs = [_job(bench, 0, ("a",), fresh_cache=True) for _ in range(_LATENCY_GOES)]
+        jobs = [_job(bench, 0, ("a",), fresh_cache=True) for _ in range(bench.scale.replay_goes)]
         return [run_job(job, bench.cores) for job in jobs]
 
     return bench.once("all cores", lambda: _between_floors(bench, run))

@@ -17,7 +17,7 @@ T = TypeVar("T")
 Tell = Callable[[str], None]
 
 # Goes up when what is made changes, so that a kept folder of before is not used.
-_MADE_VERSION = 1
+_MADE_VERSION = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +31,10 @@ class Scale:
     segments: int = 4
     log_messages: int = 100_000
     staged_mb: int = 256
-    run_jobs: int = 24
+    run_jobs: int = 16
     repeats: int = 5
+    replay_goes: int = 2
+    staging_goes: int = 3
 
     @property
     def seconds(self) -> float:
@@ -41,7 +43,7 @@ class Scale:
 
 
 FULL = Scale()
-QUICK = Scale(groups=6, kinds=3, segments=2, log_messages=20_000, staged_mb=64, run_jobs=6, repeats=2)
+QUICK = Scale(groups=6, kinds=3, segments=2, log_messages=20_000, staged_mb=64, run_jobs=6, repeats=2, replay_goes=1)
 
 
 @dataclass(slots=True)
