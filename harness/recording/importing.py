@@ -217,11 +217,8 @@ def _write_qlog(folder: Path) -> None:
 
 
 def _copy(source: Path, target: Path) -> None:
-    try:
-        with source.open("rb") as reader, atomic_writer(target) as writer:
-            shutil.copyfileobj(reader, writer, 1 << 20)
-    except OSError as error:
-        raise DataError(f"cannot be copied: {error.strerror}", where=str(source), remedy="is the disk full?") from error
+    with source.open("rb") as reader, atomic_writer(target) as writer:
+        shutil.copyfileobj(reader, writer, 1 << 20)
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,12 +246,19 @@ class _Stage:
 
 @contextmanager
 def _staged(to: Path, segment: SegmentId) -> Iterator[_Stage]:
-    to.mkdir(parents=True, exist_ok=True)
-    folder = Path(tempfile.mkdtemp(prefix=f".{segment.folder_name}.", suffix=".part", dir=to))
     try:
-        yield _Stage(folder, to / segment.folder_name)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        to.mkdir(parents=True, exist_ok=True)
+        folder = Path(tempfile.mkdtemp(prefix=f".{segment.folder_name}.", suffix=".part", dir=to))
+        try:
+            yield _Stage(folder, to / segment.folder_name)
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+    except OSError as error:
+        raise DataError(
+            f"segment {segment} cannot be written: {error.strerror}",
+            where=str(to),
+            remedy="make room, or import to a folder that can be written",
+        ) from error
 
 
 def _differing(one: Path, other: Path) -> list[str]:
