@@ -16,9 +16,14 @@ from harness.recording.container import DEFAULT_LIMIT_BYTES, Container, unpack
 from harness.recording.log_columns import Columns, Elements, read_columns, read_elements
 from harness.recording.log_index import Damage, LogIndex, index_log
 from harness.recording.log_schema import PayloadKind, event_type, payload_kinds
+from harness.recording.log_texts import unsafe_rows
 from harness.recording.services import EVENT_NAMES, name_of_ordinal, ordinal_of
 
 __all__ = ["Columns", "Damage", "Elements", "Log", "LogIndex", "Message", "load_log", "parse_log"]
+
+# How many words pycapnp may follow in a message: each of its own this often, and some. Bounds what a corrupt one costs.
+_TRAVERSALS = 64
+_TRAVERSAL_WORDS = 1 << 20
 
 _REMEDY = "is this an rlog or qlog? `closet log info FILE` shows what a file holds"
 
@@ -67,18 +72,11 @@ class Log:
 
     def message(self, row: int) -> Message:
         """Decode the message at a row of the index."""
-        ordinal = int(self.index.ordinals[row])
-        raw = self.event_bytes(row)
-        return Message(
-            int(self.index.t_ns[row]),
-            bool(self.index.valid[row]),
-            name_of_ordinal(ordinal),
-            raw if _is_unread(ordinal) else self._payload(raw, ordinal, row),
-        )
+        return next(self._decode(np.array([row], np.int64)))
 
     def messages(self, service: str | None = None) -> Iterator[Message]:
         """Decode the messages of one service, or all, in time order."""
-        return map(self.message, self.rows(service).tolist())
+        return self._decode(self.rows(service))
 
     def columns(self, service: str, fields: Sequence[str]) -> Columns:
         """Numeric fields of a service as arrays over its messages, in time order. See `log_columns`."""
@@ -88,18 +86,32 @@ class Log:
         """Numeric fields of list elements, one row an element: of a list service (`can`), or of the list field `of`."""
         return read_elements(self.index, self.rows(service), ordinal_of(service), fields, self.where, of)
 
+    def _decode(self, rows: npt.NDArray[np.int64]) -> Iterator[Message]:
+        ordinals = self.index.ordinals[rows]
+        unsafe: set[int] = set()
+        for ordinal in np.unique(ordinals).tolist():
+            unsafe.update(unsafe_rows(self.index, rows[ordinals == ordinal], ordinal).tolist())
+        for row, ordinal in zip(rows.tolist(), ordinals.tolist(), strict=True):
+            if row in unsafe:
+                raise self._corrupt(row, "a text has no end")
+            raw = self.event_bytes(row)
+            payload = raw if _is_unread(ordinal) else self._payload(raw, ordinal, row)
+            yield Message(int(self.index.t_ns[row]), bool(self.index.valid[row]), name_of_ordinal(ordinal), payload)
+
     def _payload(self, raw: bytes, ordinal: int, row: int) -> Any:
+        limit_words = _TRAVERSAL_WORDS + _TRAVERSALS * len(raw) // 8
         try:
-            event = next(iter(event_type().read_multiple_bytes(raw)))
+            event = next(iter(event_type().read_multiple_bytes(raw, traversal_limit_in_words=limit_words)))
             return getattr(event, EVENT_NAMES[ordinal])
         except UnicodeDecodeError as error:
             return error.object.decode(errors="replace")
         except (capnp.KjException, StopIteration) as error:
-            raise DataError(
-                f"message {row} ({EVENT_NAMES[ordinal]}) cannot be decoded: {str(error).splitlines()[0]}",
-                where=self.where,
-                remedy="the log is corrupt there",
-            ) from error
+            raise self._corrupt(row, str(error).split("\n", 1)[0]) from error
+
+    def _corrupt(self, row: int, problem: str) -> DataError:
+        name = name_of_ordinal(int(self.index.ordinals[row]))
+        problem = f"message {row} ({name}) cannot be decoded: {problem}"
+        return DataError(problem, where=self.where, remedy="the log is corrupt there")
 
 
 def load_log(path: Path, *, limit_bytes: int = DEFAULT_LIMIT_BYTES) -> Log:

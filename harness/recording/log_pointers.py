@@ -17,7 +17,7 @@ from harness.recording.log_frames import Frames, Int64s, Words
 Bools = npt.NDArray[np.bool_]
 
 _STRUCT, _LIST, _FAR = 0, 1, 2
-COMPOSITE = 7
+POINTERS, COMPOSITE = 6, 7  # size codes of lists whose elements have pointers
 # Bits an element of a list takes, by its size code; 7 (composite) counts words and is handled apart.
 ELEMENT_BITS = np.array([0, 1, 8, 16, 32, 64, 64, 0], dtype=np.int64)
 
@@ -41,7 +41,8 @@ class Structs:
 class Lists:
     """Lists (n,): word of the first element, size code, number of elements (0 where absent).
 
-    For composite lists (code 7) each element has `data_words` and `pointer_counts`; they are 0 otherwise.
+    `data_words` and `pointer_counts` are of each element: of composite lists as their tag says, of lists of pointers
+    0 and 1, of others 0.
     """
 
     rows: Int64s
@@ -112,10 +113,59 @@ def follow_lists(frames: Frames, places: Int64s, rows: Int64s, segments: Int64s)
             codes,
             np.where(usable, np.where(composite, tag_counts, sizes), 0),
             np.where(usable & composite, tag_data, 0),
-            np.where(usable & composite, tag_pointers, 0),
+            np.where(usable & composite, tag_pointers, (usable & (codes == POINTERS)).astype(np.int64)),
         ),
         sound,
     )
+
+
+def spread(counts: Int64s) -> tuple[Int64s, Int64s]:
+    """For every element of lists of `counts` (n,) elements, end to end: which list it is of, and its place there."""
+    owners = np.repeat(np.arange(len(counts)), counts)
+    return owners, np.arange(len(owners)) - np.repeat(np.cumsum(counts) - counts, counts)
+
+
+def list_structs(lists: Lists, owners: Int64s, places: Int64s) -> Structs:
+    """The structs at `places` of the lists numbered `owners`; a place behind the end gives an absent one."""
+    there = places < lists.counts[owners]
+    step = (lists.data_words + lists.pointer_counts)[owners]
+    return Structs(
+        lists.rows[owners],
+        lists.segments[owners],
+        np.where(there, lists.bases[owners] + places * step, 0),
+        np.where(there, lists.data_words[owners], 0),
+        np.where(there, lists.pointer_counts[owners], 0),
+    )
+
+
+def without(structs: Structs, gone: Bools) -> Structs:
+    """The same structs, with those that are `gone` as absent."""
+    return Structs(
+        structs.rows,
+        structs.segments,
+        structs.bases,
+        np.where(gone, 0, structs.data_words),
+        np.where(gone, 0, structs.pointer_counts),
+    )
+
+
+def read_bits(frames: Frames, structs: Structs, offset: int, size: int) -> Words:
+    """`size` bits at bit `offset` of the data section of each struct (n,); zero where the section ends before them."""
+    word = offset // 64
+    if not len(frames.words):
+        return np.zeros(len(structs.bases), np.uint64)
+    there = word < structs.data_words
+    words = frames.words[np.where(there, structs.bases + word, 0)]
+    if not there.all():
+        words[~there] = 0
+    if size == 64:
+        return words
+    return (words >> np.uint64(offset % 64)) & np.uint64((1 << size) - 1)
+
+
+def sane_total(frames: Frames, counts: Int64s) -> bool:
+    """False when lists have so many elements together that they must share their bytes, as no real log does."""
+    return int(counts.sum()) <= max(1 << 16, 2 * len(frames.words))
 
 
 def _land(frames: Frames, places: Int64s, rows: Int64s, segments: Int64s) -> _Landing:

@@ -15,12 +15,25 @@ import numpy.typing as npt
 
 from harness.errors import ConfigError, DataError
 from harness.recording.log_frames import Frames, Int64s
-from harness.recording.log_pointers import COMPOSITE, ELEMENT_BITS, Bools, Lists, Structs, follow_lists, follow_structs
+from harness.recording.log_pointers import (
+    COMPOSITE,
+    ELEMENT_BITS,
+    POINTERS,
+    Bools,
+    Lists,
+    Structs,
+    follow_lists,
+    follow_structs,
+    list_structs,
+    read_bits,
+    sane_total,
+    spread,
+    without,
+)
 from harness.recording.log_schema import NOT_IN_UNION, CapnpSchema
 
 Array = npt.NDArray[Any]
 
-_POINTERS = 6
 _DTYPES = {
     "bool": "?",
     "int8": "i1",
@@ -61,9 +74,9 @@ class Walk:
         tag = field.proto.discriminantValue
         if tag == NOT_IN_UNION:
             return self._plain_field(structs, field, parts[1:], label)
-        tags = _bits(self.frames, structs, schema.node.struct.discriminantOffset * 16, 16)
+        tags = read_bits(self.frames, structs, schema.node.struct.discriminantOffset * 16, 16)
         other = tags != tag
-        values = self._plain_field(_without(structs, other), field, parts[1:], label)
+        values = self._plain_field(without(structs, other), field, parts[1:], label)
         return self._blanked(values, other, f"{label} is not the member of its union that is set", structs.rows)
 
     def struct_list(self, lists: Lists, schema: CapnpSchema, parts: Sequence[str], label: str) -> Array:
@@ -95,16 +108,7 @@ class Walk:
         """The structs in lists (n,), end to end, and which list each is of; padded to `length` each where given."""
         self._insist((lists.counts == 0) | (lists.codes == COMPOSITE), lists.rows, f"{label} is not a list of structs")
         owners, places = self._spread(lists, length, label)
-        there = places < lists.counts[owners]
-        step = (lists.data_words + lists.pointer_counts)[owners]
-        structs = Structs(
-            lists.rows[owners],
-            lists.segments[owners],
-            np.where(there, lists.bases[owners] + places * step, 0),
-            np.where(there, lists.data_words[owners], 0),
-            np.where(there, lists.pointer_counts[owners], 0),
-        )
-        return structs, owners
+        return list_structs(lists, owners, places), owners
 
     def _plain_field(self, structs: Structs, field: Any, rest: Sequence[str], label: str) -> Array:
         """A field (n, …) of structs (n,), as if every struct had it set; `rest` is what follows in its dotted name."""
@@ -128,9 +132,7 @@ class Walk:
             return self.struct_list(lists, schema(), self._more(rest, label), label)
         length = self._length(lists, label)
         if kind == "list":
-            self._insist(
-                (lists.counts == 0) | (lists.codes == _POINTERS), lists.rows, f"{label} is not a list of lists"
-            )
+            self._insist((lists.counts == 0) | (lists.codes == POINTERS), lists.rows, f"{label} is not a list of lists")
             owners, places = self._spread(lists, length, label)
             spots = np.where(places < lists.counts[owners], lists.bases[owners] + places, -1)
             below = self.lists(spots, lists.rows[owners], lists.segments[owners])
@@ -139,7 +141,7 @@ class Walk:
         self._end(rest, label)
         dtype = self._dtype(kind, label)
         bits = 1 if kind == "bool" else dtype.itemsize * 8
-        fits = (lists.counts == 0) | ((ELEMENT_BITS[lists.codes] == bits) & (lists.codes < _POINTERS))
+        fits = (lists.counts == 0) | ((ELEMENT_BITS[lists.codes] == bits) & (lists.codes < POINTERS))
         self._insist(fits, lists.rows, f"the elements of {label} are not of {bits} bits")
         owners, places = self._spread(lists, length, label)
         places = np.where(places < lists.counts[owners], places, 0)
@@ -153,11 +155,10 @@ class Walk:
     def _spread(self, lists: Lists, length: int | None, label: str) -> tuple[Int64s, Int64s]:
         """For every element of lists (n,): which list it is of, and its place there."""
         counts = lists.counts if length is None else np.full(len(lists.counts), length, np.int64)
-        total = int(counts.sum())
-        if total > max(1 << 16, 2 * len(self.frames.words)):  # they would have to share their bytes: not a real log
-            raise DataError(f"{self.service}.{label} claims {total} elements", where=self.where, remedy="corrupt log?")
-        owners = np.repeat(np.arange(len(counts)), counts)
-        return owners, np.arange(total) - np.repeat(np.cumsum(counts) - counts, counts)
+        if not sane_total(self.frames, counts):
+            problem = f"{self.service}.{label} claims {int(counts.sum())} elements"
+            raise DataError(problem, where=self.where, remedy="the log is corrupt there")
+        return spread(counts)
 
     def _length(self, lists: Lists, label: str) -> int:
         """The one length that all lists have that are not empty."""
@@ -214,41 +215,16 @@ class Walk:
             raise DataError(f"message {int(rows[bad[0]])} ({self.service}): {problem}", where=self.where)
 
 
-def _without(structs: Structs, gone: Bools) -> Structs:
-    """The same structs, with those that are `gone` as absent."""
-    return Structs(
-        structs.rows,
-        structs.segments,
-        structs.bases,
-        np.where(gone, 0, structs.data_words),
-        np.where(gone, 0, structs.pointer_counts),
-    )
-
-
 def _scalars(frames: Frames, structs: Structs, slot: Any, dtype: np.dtype[Any]) -> Array:
     """A scalar (n,): defaults are XORed into what is stored, and an end of the struct before it means the default."""
     kind = str(slot.type.which())
     if kind == "bool":
-        stored = _bits(frames, structs, slot.offset, 1)
+        stored = read_bits(frames, structs, slot.offset, 1)
         flags: Array = (stored != 0) ^ bool(slot.defaultValue.bool)
         return flags
     size = dtype.itemsize * 8
-    stored = _bits(frames, structs, slot.offset * size, size).astype(f"<u{dtype.itemsize}")
+    stored = read_bits(frames, structs, slot.offset * size, size).astype(f"<u{dtype.itemsize}")
     if slot.hadExplicitDefault:
         default = np.array(getattr(slot.defaultValue, kind), dtype=dtype).view(stored.dtype)
         stored ^= default
     return stored.view(dtype)
-
-
-def _bits(frames: Frames, structs: Structs, offset: int, size: int) -> npt.NDArray[np.uint64]:
-    """`size` bits at bit `offset` of the data section of each struct (n,); zero where the section ends before them."""
-    word = offset // 64
-    if not len(frames.words):
-        return np.zeros(len(structs.bases), np.uint64)
-    there = word < structs.data_words
-    words = frames.words[np.where(there, structs.bases + word, 0)]
-    if not there.all():
-        words[~there] = 0
-    if size == 64:
-        return words
-    return (words >> np.uint64(offset % 64)) & np.uint64((1 << size) - 1)

@@ -178,6 +178,32 @@ def test_text_that_is_not_utf8_is_still_text() -> None:
     assert message.payload == "h\ufffdlo!"
 
 
+FIRMWARE = {"carFw": [{"brand": "other"}, {"brand": "hello"}]}
+TEXTS = [
+    ("logMessage", "hello"),
+    ("initData", {"version": "hello", "gitCommit": "abc"}),
+    ("initData", {"kernelArgs": ["quiet", "hello"]}),
+    ("initData", {"params": {"entries": [{"key": "other"}, {"key": "hello"}]}}),
+    ("carParams", FIRMWARE),
+    ("managerState", {"processes": [{"name": "hello"}]}),
+]
+
+
+@pytest.mark.parametrize(("service", "payload"), TEXTS)
+def test_text_without_an_end_is_an_error_and_not_a_crash(service: str, payload: Any) -> None:
+    """pycapnp 2.1.0 takes the process down over such a text; it must not get that far."""
+    event = bytearray(encode_event(service, 2, payload))
+    event[event.index(b"hello") + 5] = 0x89
+    log = parse_log(encode_event(service, 1, payload) + bytes(event) + encode_event("clocks", 3, {}), where="the log")
+    messages = log.messages()
+    assert next(messages).t_ns == 1
+    with pytest.raises(DataError, match=rf"the log: message 1 \({service}\) cannot be decoded: a text has no end"):
+        next(messages)
+    with pytest.raises(DataError, match="a text has no end"):
+        log.message(1)
+    assert log.message(2).t_ns == 3
+
+
 @given(st.integers(1, sum(map(len, drive())) - 1))
 @settings(max_examples=200)
 def test_a_cut_log_keeps_every_whole_message_and_says_where_it_breaks(length: int) -> None:
