@@ -6,7 +6,8 @@ import argparse
 import signal
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
@@ -34,6 +35,10 @@ JSON lines. CLOSET_THREADS sets the cores to use and never changes a result.
 """
 
 
+_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+_STOPPED = 128 + int(signal.SIGTERM)
+
+
 class _StoppedError(BaseException):
     """Somebody ended this process; not an Exception, so that nothing on the way takes it for one of its own."""
 
@@ -48,15 +53,23 @@ def main(arguments: list[str] | None = None) -> int:
     )
     parser.add_argument("job", type=Path, metavar="JOB.json", help="what to replay")
     chosen = parser.parse_args(arguments)
-    signal.signal(signal.SIGTERM, _stop)
-    signal.signal(signal.SIGINT, _stop)
     try:
         job = load_job(chosen.job)
     except ConfigError as error:
         sys.stderr.write(f"{error}\n")
         return int(error.exit_code)
+    with _stoppable():
+        return _run(job)
+
+
+def _run(job: Job) -> int:
     progress = ProgressLines(lambda line: sys.stdout.write(f"{line}\n") and sys.stdout.flush())
-    outcomes, code = _attempt(job, progress)
+    try:
+        outcomes, code = _attempt(job, progress)
+    except _StoppedError:
+        stopped = DeviceError("the replay was stopped from outside", where=job.segment, remedy="run it again")
+        outcomes, code = _all_failed(job, stopped), _STOPPED
+    _deafen()
     try:
         _write_result(job, outcomes)
     except OSError as error:
@@ -73,8 +86,6 @@ def _attempt(job: Job, progress: Progress) -> tuple[dict[str, Outcome], int]:
         outcomes = _replayer(job.replayer)(job, thread_count(), progress)
     except ClosetError as error:
         outcomes = _all_failed(job, error)
-    except _StoppedError:
-        return _all_failed(job, DeviceError("the replay was stopped from outside", where=job.segment)), 128 + 15
     except Exception as error:  # noqa: BLE001 - a bug of ours, told as one and never as a verdict on a model
         traceback.print_exc()
         where = traceback.extract_tb(error.__traceback__)[-1]
@@ -114,10 +125,25 @@ def _write_result(job: Job, outcomes: dict[str, Outcome]) -> None:
     write_text(job.output_folder / RESULT_NAME, canonical_json({"format": FORMAT, "replays": entries}) + "\n")
 
 
+@contextmanager
+def _stoppable() -> Iterator[None]:
+    """While the block runs SIGTERM and Ctrl-C raise `_StoppedError` in it; after it they are what they were."""
+    before = {number: signal.signal(number, _stop) for number in _SIGNALS}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _deafen() -> None:
+    """From here on the result is written, whoever knocks."""
+    for number in _SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
+
+
 def _stop(_number: int, _frame: FrameType | None) -> None:
-    # A second signal must not interrupt the writing of the result.
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _deafen()
     raise _StoppedError
 
 

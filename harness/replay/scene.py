@@ -78,7 +78,6 @@ def load_scene(job: Job, options: DrivingModelOptions) -> Scene:
         "device": device,
         "sensor": sensor,
         "cameras": 2 if wide_video else 1,
-        "log_damage": "" if log.damage is None else log.damage.reason,
     }
     frame_ids = np.array([pair.narrow.frame_id for pair in pairs], np.int64)
     return Scene(pairs, frame_ids, t_ns, load_drive(log, t_ns), cameras, matrices, digests, facts)
