@@ -34,11 +34,11 @@ _NS = 1_000_000_000
 _VIDEO_BEGINS_NS = _NS
 _KEPT_SUFFIXES = (".zst", ".bz2", ".hevc", ".ts", ".mp4")
 
-Progress = Callable[[int, int, str], None]
-"""Told (segments done, segments in all, the one at hand)."""
+Progress = Callable[[str], None]
+"""Told, before each segment, which of how many it is."""
 
 
-def _silent(done: int, total: int, name: str) -> None:
+def _silent(text: str) -> None:
     """Progress for nobody."""
 
 
@@ -116,10 +116,9 @@ def import_recordings(
             (str(recording.segment), partial(_import_recording, recording, to)) for recording in find_recordings(source)
         ]
     imported = []
-    for done, (name, run) in enumerate(work):
-        progress(done, len(work), name)
+    for place, (name, run) in enumerate(work, 1):
+        progress(f"{place}/{len(work)} {name}")
         imported.append(run())
-    progress(len(work), len(work), "")
     return tuple(imported)
 
 

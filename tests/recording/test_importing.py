@@ -130,12 +130,10 @@ def test_a_segment_that_fails_leaves_nothing(tmp_path: Path, monkeypatch: pytest
 
 def test_openpilot_recordings_are_kept_bit_for_bit_and_get_their_qlog(tmp_path: Path) -> None:
     segment = write_openpilot_segment(tmp_path / "realdata")
-    told: list[tuple[int, int, str]] = []
-    (imported,) = import_recordings(
-        tmp_path / "realdata", tmp_path / "to", progress=lambda done, total, name: told.append((done, total, name))
-    )
+    told: list[str] = []
+    (imported,) = import_recordings(tmp_path / "realdata", tmp_path / "to", progress=told.append)
     assert str(imported.segment) == f"{DONGLE}/{LOG_ID}/2"
-    assert told == [(0, 1, str(imported.segment)), (1, 1, "")]
+    assert told == [f"1/1 {imported.segment}"]
     files = find_recordings(tmp_path / "to")[0].files
     assert {path.name for path in files.values()} == {"rlog.bz2", "qlog.zst", "fcamera.hevc"}
     for name in ("rlog.bz2", "fcamera.hevc"):
