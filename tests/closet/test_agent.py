@@ -248,8 +248,10 @@ def test_a_chatty_job_is_thinned_out_and_its_stderr_bounded(root: Path) -> None:
 def test_kill_answers_when_everything_is_gone(root: Path) -> None:
     program = (
         "import json, os, signal, subprocess, sys, time; signal.signal(15, signal.SIG_IGN); "
-        "c = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)'], start_new_session=True); "
-        "print(json.dumps({'pids': [os.getpid(), c.pid]})); time.sleep(600)"
+        "sleeper = [sys.executable, '-c', 'import time; time.sleep(600)']; "
+        "left = subprocess.Popen(sleeper, start_new_session=True); "
+        "forgot = subprocess.Popen(sleeper, env={}, process_group=0); "
+        "print(json.dumps({'pids': [os.getpid(), left.pid, forgot.pid]})); time.sleep(600)"
     )
     with running(root) as agent:
         agent.start(1, program)
@@ -267,8 +269,12 @@ def test_the_longest_unused_blobs_make_room_and_pinned_ones_stay(root: Path) -> 
         os.utime(root / "blobs" / digest, (1_000_000 - age, 1_000_000 - age))
     with running(root, "--cache-bytes", "3500") as agent:
         assert agent.ask("need", pin="p", blobs=[(pinned, 1000)])["ok"] == []
+        os.utime(root / "blobs" / pinned, (1, 1))
         assert agent.ask("need", pin="q", blobs=[("f" * 64, 1000)])["ok"] == ["f" * 64]
         assert names(root / "blobs") == sorted([pinned, fresh])
+        agent.ask("clean", name="", pin="p")
+        assert agent.ask("need", pin="q", blobs=[("e" * 64, 1501)])["ok"] == ["e" * 64]
+        assert names(root / "blobs") == [fresh]
 
 
 def test_a_blob_of_another_size_is_not_there(root: Path) -> None:

@@ -82,14 +82,18 @@ class Cache:
 
     def _make_room(self, needed: int) -> None:
         pinned = frozenset().union(*self._pins.values())
-        blobs = sorted((path for path in (self._root / "blobs").iterdir()), key=lambda path: path.stat().st_mtime_ns)
-        total = sum(path.stat().st_size for path in blobs)
-        for path in blobs:
+        blobs = []
+        for path in (self._root / "blobs").iterdir():
+            with suppress(FileNotFoundError):  # one that just arrived has lost its temporary name
+                state = path.stat()
+                blobs.append((state.st_mtime_ns, path, state.st_size))
+        total = sum(size for _, _, size in blobs)
+        for _, path, size in sorted(blobs):
             if total + needed <= self._limit_bytes and self._fits(needed):
                 return
             if path.name not in pinned and not path.name.startswith("."):
-                total -= path.stat().st_size
-                path.unlink()
+                total -= size
+                path.unlink(missing_ok=True)
         if not self._fits(needed):
             raise no_room(self._root, needed + RESERVE_BYTES)
 
