@@ -67,14 +67,14 @@ def _pose(seconds: float) -> dict[str, np.ndarray]:
     zero = np.zeros_like(heading)
     yaw_q = np.stack([np.cos(half_yaw), zero, zero, np.sin(half_yaw)], 1)
     pitch_q = np.array([np.cos(half_pitch), 0, np.sin(half_pitch), 0])
-    ned_q = np.array([_multiply(q, pitch_q) for q in yaw_q])
+    ned_q = np.array([multiply(q, pitch_q) for q in yaw_q])
     frame_q = _quaternion(ecef_from_ned)
     return {
         "global_pose/frame_times": times,
         "global_pose/frame_gps_times": np.stack([np.full_like(times, 2012.0), 404000.0 + times], 1),
         "global_pose/frame_positions": positions,
         "global_pose/frame_velocities": velocity_ned @ ecef_from_ned.T,
-        "global_pose/frame_orientations": np.array([_multiply(frame_q, q) for q in ned_q]),
+        "global_pose/frame_orientations": np.array([multiply(frame_q, q) for q in ned_q]),
     }
 
 
@@ -116,7 +116,7 @@ def _can(seconds: float) -> dict[str, np.ndarray]:
     }
 
 
-def _multiply(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+def multiply(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """Hamilton product of two quaternions w, x, y, z."""
     w, v, x, u = a[0], a[1:], b[0], b[1:]
     return np.concatenate([[w * x - v @ u], w * u + x * v + np.cross(v, u)])

@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 from opendbc.can.dbc import DBC
-from scipy.spatial.transform import Rotation
 
 from harness.errors import ConfigError, DataError
 from harness.recording.can_decode import CanFrames, batches, find_car, restore_lengths
@@ -16,7 +15,15 @@ from harness.recording.comma2k19 import comma2k19_log, load_comma2k19
 from harness.recording.log import Log, parse_log
 from harness.recording.pose import DeviceMotion, estimate_mounting, euler_from_rotation, rotation_from_quaternion
 from tests.recording import made_minute
-from tests.recording.made_minute import PITCH_RAD, SPEED_MPS, STEERING_DEG, YAW_RATE_RADPS, heading_rad, write_minute
+from tests.recording.made_minute import (
+    PITCH_RAD,
+    SPEED_MPS,
+    STEERING_DEG,
+    YAW_RATE_RADPS,
+    heading_rad,
+    multiply,
+    write_minute,
+)
 
 REAL_SEGMENT = "comma2k19/Example_1/b0c9d2329ad1606b|2018-08-02--08-34-47/40"
 SECONDS = 6.0
@@ -119,13 +126,28 @@ def test_too_slow_a_drive_tells_no_mounting() -> None:
     assert not mounting.rpy.any()
 
 
-def test_rotations_agree_with_scipy() -> None:
+def turn(axis: int, angle: float) -> np.ndarray:
+    """A rotation about one axis, right-handed."""
+    i, j = (axis + 1) % 3, (axis + 2) % 3
+    rotation = np.eye(3)
+    rotation[i, i] = rotation[j, j] = np.cos(angle)
+    rotation[i, j], rotation[j, i] = -np.sin(angle), np.sin(angle)
+    return rotation
+
+
+def test_a_quaternion_turns_vectors_as_its_product_does() -> None:
     random = np.random.default_rng(7)
-    quaternions = random.normal(size=(200, 4))
-    oracle = Rotation.from_quat(quaternions[:, [1, 2, 3, 0]])
-    matrices = rotation_from_quaternion(quaternions)
-    assert matrices == pytest.approx(oracle.as_matrix(), abs=1e-12)
-    assert euler_from_rotation(matrices) == pytest.approx(oracle.as_euler("ZYX")[:, ::-1], abs=1e-9)
+    for q, v in zip(random.normal(size=(50, 4)), random.normal(size=(50, 3)), strict=True):
+        inverse = q * [1, -1, -1, -1] / (q @ q)
+        turned = multiply(multiply(q, np.array([0, *v])), inverse)[1:]
+        assert rotation_from_quaternion(q[None])[0] @ v == pytest.approx(turned, abs=1e-12)
+
+
+def test_euler_angles_are_those_that_were_composed() -> None:
+    random = np.random.default_rng(8)
+    for roll, pitch, yaw in random.uniform([-3.1, -1.5, -3.1], [3.1, 1.5, 3.1], (50, 3)):
+        composed = turn(2, yaw) @ turn(1, pitch) @ turn(0, roll)
+        assert euler_from_rotation(composed[None])[0] == pytest.approx([roll, pitch, yaw], abs=1e-9)
 
 
 def test_frames_and_marks(made: Log) -> None:
@@ -339,5 +361,6 @@ def test_the_real_mounting_makes_the_car_drive_straight_ahead(real: Log) -> None
     assert np.degrees(rpy[2]) == pytest.approx(0.81, abs=0.1)
     motion = real.columns("deviceMotion", [f"velocityDevice.{axis}" for axis in "xyz"])
     velocity = np.stack([motion[f"velocityDevice.{axis}"] for axis in "xyz"], 1)
-    car_velocity = Rotation.from_euler("ZYX", rpy[::-1]).inv().apply(velocity)
+    device_from_car = turn(2, rpy[2]) @ turn(1, rpy[1]) @ turn(0, rpy[0])
+    car_velocity = velocity @ device_from_car
     assert np.abs(np.degrees(np.arctan2(car_velocity[:, 1:], car_velocity[:, :1]))).mean() < 0.2
