@@ -17,6 +17,7 @@ Words = npt.NDArray[np.uint64]
 WORD_BYTES = 8
 USUAL_ROOT = np.uint64(0x0001_0002_0000_0000)  # a struct right behind, of two data words and one pointer: Event
 _LEAST_WORDS = 4  # that pointer and the struct itself
+_USUAL_TABLES = (1, 2, 3)  # words of a table: of one segment, of two or three, of four or five
 _MAX_SEGMENTS = 512  # as in Cap'n Proto's own reader
 
 
@@ -43,53 +44,72 @@ class Frames:
 def scan_frames(content: bytes | bytearray) -> Frames:
     """Find every message; what cannot be followed ends the scan with a reason, never with an exception."""
     words = np.frombuffer(content, dtype="<u8", count=len(content) // WORD_BYTES)
-    starts, several, end, reason = _find_messages(words)
+    starts, end, reason = _find_messages(words)
     rest = len(content) % WORD_BYTES
     if not reason and rest:
         reason = f"{rest} bytes are left over at the end"
     stops = np.append(starts[1:], end) if starts.size else starts
-    return _frames_of(words, starts, stops, several, end, reason)
+    return _with_segments(words, starts, stops, end, reason)
 
 
-def _find_messages(words: Words) -> tuple[Int64s, dict[int, tuple[int, ...]], int, str]:
-    """The first word of every message, the segment sizes of those with several, the word after the last, and why there.
+def spread(counts: Int64s) -> tuple[Int64s, Int64s]:
+    """For every element of lists of `counts` (n,) elements, end to end: which list it is of, and its place there."""
+    owners = np.repeat(np.arange(len(counts)), counts)
+    return owners, np.arange(len(owners)) - np.repeat(np.cumsum(counts) - counts, counts)
 
-    Nearly every message is one segment with the usual root pointer in front. All places that look like the beginning
-    of one are found at once, and those that each lead to the next form runs. Between runs it goes message by message.
+
+def _find_messages(words: Words) -> tuple[Int64s, int, str]:
+    """The first word of every message, the word after the last, and why it ends there.
+
+    All places that look like the beginning of a message are found at once, and those that each lead to the next form
+    runs. What stands between runs is looked at message by message.
     """
     total = len(words)
-    looks = np.flatnonzero(words[1:] == USUAL_ROOT)
-    heads = words[looks]
-    ends = looks + 1 + (heads >> np.uint64(32)).astype(np.int64)
-    usual = ((heads & np.uint64(0xFFFFFFFF)) == 0) & (ends <= total) & (ends - looks > _LEAST_WORDS)
-    looks, ends = looks[usual], ends[usual]
+    looks, ends = _usual_looks(words)
     run_stops = np.flatnonzero(np.append(ends[:-1] != looks[1:], True)[: len(looks)])
-
     runs: list[Int64s] = []
-    several: dict[int, tuple[int, ...]] = {}
-    count = position = 0
+    position = 0
     reason = ""
     while position < total:
         look = int(np.searchsorted(looks, position))
         if look < len(looks) and looks[look] == position:
             last = int(run_stops[np.searchsorted(run_stops, look)])
-            run, following = looks[look : last + 1], int(ends[last])
-        else:
-            sizes = _segment_sizes(words, position)
-            following = position + len(sizes) // 2 + 1 + sum(sizes)
-            if sum(sizes) < _LEAST_WORDS:
-                reason = "the segment table makes no sense"
-                break
-            if following > total:
-                reason = "the last message is cut off"
-                break
-            if len(sizes) > 1:
-                several[count] = sizes
-            run = np.array([position], np.int64)
-        runs.append(run)
-        count += len(run)
+            runs.append(looks[look : last + 1])
+            position = int(ends[last])
+            continue
+        sizes = _segment_sizes(words, position)
+        following = position + len(sizes) // 2 + 1 + sum(sizes)
+        if sum(sizes) < _LEAST_WORDS:
+            reason = "the segment table makes no sense"
+            break
+        if following > total:
+            reason = "the last message is cut off"
+            break
+        runs.append(np.array([position], np.int64))
         position = following
-    return np.concatenate([np.empty(0, np.int64), *runs]), several, position, reason
+    return np.concatenate([np.empty(0, np.int64), *runs]), position, reason
+
+
+def _usual_looks(words: Words) -> tuple[Int64s, Int64s]:
+    """Where messages seem to begin, and where each would end: a table of segments, then the usual root pointer."""
+    halves = words.view("<u4")
+    roots = np.flatnonzero(words == USUAL_ROOT)
+    found_looks, found_ends = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
+    for table_words in _USUAL_TABLES:
+        roots = roots[np.searchsorted(roots, table_words) :]
+        looks = roots - table_words
+        counts = halves[2 * looks].astype(np.int64) + 1
+        fits = counts // 2 + 1 == table_words
+        looks, counts, roots = looks[fits], counts[fits], roots[~fits]
+        ends = looks + table_words
+        for place in range(2 * table_words - 1):
+            ends += np.where(place < counts, halves[2 * looks + 1 + place], 0)
+        usual = (ends <= len(words)) & (ends - looks - table_words >= _LEAST_WORDS)
+        found_looks.append(looks[usual])
+        found_ends.append(ends[usual])
+    looks, ends = np.concatenate(found_looks), np.concatenate(found_ends)
+    order = np.argsort(looks, kind="stable")
+    return looks[order], ends[order]
 
 
 def _segment_sizes(words: Words, position: int) -> tuple[int, ...]:
@@ -102,34 +122,33 @@ def _segment_sizes(words: Words, position: int) -> tuple[int, ...]:
     return tuple(table[1 : count + 1].tolist())
 
 
-def _frames_of(
-    words: Words, starts: Int64s, stops: Int64s, several: dict[int, tuple[int, ...]], end: int, reason: str
-) -> Frames:
-    count = len(starts)
-    segment_counts = np.ones(count, np.int64)
-    later_segments = np.zeros(count, np.int64)
-    if not several:
-        return Frames(words, starts, stops, segment_counts, later_segments, starts + 1, stops, end, reason)
-    first_starts, first_stops = starts + 1, stops.copy()
-    more: list[tuple[int, int]] = []
-    for row, sizes in several.items():
-        begin = int(starts[row]) + len(sizes) // 2 + 1
-        segment_counts[row] = len(sizes)
-        later_segments[row] = count + len(more)
-        first_starts[row], first_stops[row] = begin, begin + sizes[0]
-        begin += sizes[0]
-        for size in sizes[1:]:
-            more.append((begin, begin + size))
-            begin += size
-    later = np.array(more, np.int64)
+def _with_segments(words: Words, starts: Int64s, stops: Int64s, end: int, reason: str) -> Frames:
+    """The frames of messages whose extent is known: all tables are sound, and are read together."""
+    halves = words.view("<u4")
+    counts = halves[2 * starts].astype(np.int64) + 1
+    several = np.flatnonzero(counts > 1)
+    if not several.size:
+        return Frames(words, starts, stops, counts, np.zeros_like(counts), starts + 1, stops, end, reason)
+    owners, places = spread(counts[several])
+    sizes = halves[2 * starts[several][owners] + 1 + places].astype(np.int64)
+    before = np.cumsum(sizes) - sizes  # words of all segments in front, of all messages
+    firsts = np.flatnonzero(places == 0)
+    begins = (starts + counts // 2 + 1)[several][owners] + before - before[firsts][owners]
+    segment_starts, segment_stops = starts + 1, stops.copy()
+    segment_starts[several] = begins[firsts]
+    segment_stops[several] = (begins + sizes)[firsts]
+    later = places > 0
+    later_segments = np.zeros_like(counts)
+    extra = counts[several] - 1
+    later_segments[several] = len(starts) + np.cumsum(extra) - extra
     return Frames(
         words,
         starts,
         stops,
-        segment_counts,
+        counts,
         later_segments,
-        np.concatenate([first_starts, later[:, 0]]),
-        np.concatenate([first_stops, later[:, 1]]),
+        np.concatenate([segment_starts, begins[later]]),
+        np.concatenate([segment_stops, (begins + sizes)[later]]),
         end,
         reason,
     )

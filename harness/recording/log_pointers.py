@@ -119,12 +119,6 @@ def follow_lists(frames: Frames, places: Int64s, rows: Int64s, segments: Int64s)
     )
 
 
-def spread(counts: Int64s) -> tuple[Int64s, Int64s]:
-    """For every element of lists of `counts` (n,) elements, end to end: which list it is of, and its place there."""
-    owners = np.repeat(np.arange(len(counts)), counts)
-    return owners, np.arange(len(owners)) - np.repeat(np.cumsum(counts) - counts, counts)
-
-
 def list_structs(lists: Lists, owners: Int64s, places: Int64s) -> Structs:
     """The structs at `places` of the lists numbered `owners`; a place behind the end gives an absent one."""
     there = places < lists.counts[owners]

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from harness.recording.log_frames import Frames, Int64s
+from harness.recording.log_frames import Frames, Int64s, spread
 from harness.recording.log_index import LogIndex
 from harness.recording.log_pointers import (
     Bools,
@@ -24,7 +24,6 @@ from harness.recording.log_pointers import (
     list_structs,
     read_bits,
     sane_total,
-    spread,
     without,
 )
 from harness.recording.log_schema import NOT_IN_UNION, CapnpSchema, PayloadKind, payload_kinds, payload_schema

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from harness.errors import ConfigError, DataError
-from harness.recording.log_frames import Frames, Int64s
+from harness.recording.log_frames import Frames, Int64s, spread
 from harness.recording.log_pointers import (
     COMPOSITE,
     ELEMENT_BITS,
@@ -27,7 +27,6 @@ from harness.recording.log_pointers import (
     list_structs,
     read_bits,
     sane_total,
-    spread,
     without,
 )
 from harness.recording.log_schema import NOT_IN_UNION, CapnpSchema
@@ -84,7 +83,8 @@ class Walk:
         length = self._length(lists, label)
         structs, _ = self.all_elements(lists, label, length)
         inner = self.field(structs, schema, parts, label)
-        return self._shaped(inner, lists, length, label)
+        values = inner.reshape(len(lists.counts), length, *inner.shape[1:])
+        return self._blank_empty(values, lists, length, label)
 
     def list_at(self, structs: Structs, schema: CapnpSchema, name: str) -> tuple[Lists, CapnpSchema]:
         """The lists of structs at the dotted `name`, and the schema of their elements."""
@@ -137,28 +137,34 @@ class Walk:
             spots = np.where(places < lists.counts[owners], lists.bases[owners] + places, -1)
             below = self.lists(spots, lists.rows[owners], lists.segments[owners])
             inner = self._list(below, element.list.elementType, lambda: schema().elementType, rest, label)
-            return self._shaped(inner, lists, length, label)
+            values = inner.reshape(len(lists.counts), length, *inner.shape[1:])
+            return self._blank_empty(values, lists, length, label)
         self._end(rest, label)
         dtype = self._dtype(kind, label)
         bits = 1 if kind == "bool" else dtype.itemsize * 8
         fits = (lists.counts == 0) | ((ELEMENT_BITS[lists.codes] == bits) & (lists.codes < POINTERS))
         self._insist(fits, lists.rows, f"the elements of {label} are not of {bits} bits")
-        owners, places = self._spread(lists, length, label)
-        places = np.where(places < lists.counts[owners], places, 0)
+        self._check_total(np.full(len(lists.counts), length), label)
+        places = np.arange(length)
+        there = places < lists.counts[:, np.newaxis]
+        bases = lists.bases[:, np.newaxis]
         if kind == "bool":
-            words = self.frames.words[lists.bases[owners] + (places >> 6)]
-            inner = (words >> (places & 63).astype(np.uint64) & np.uint64(1)).astype(np.bool_)
+            words = self.frames.words[np.where(there, bases + (places >> 6), 0)]
+            values = (words >> (places & 63).astype(np.uint64) & np.uint64(1)).astype(np.bool_)
         else:
-            inner = self.frames.words.view(dtype)[lists.bases[owners] * (8 // dtype.itemsize) + places]
-        return self._shaped(inner, lists, length, label)
+            values = self.frames.words.view(dtype)[np.where(there, bases * (8 // dtype.itemsize) + places, 0)]
+        return self._blank_empty(values, lists, length, label)
 
     def _spread(self, lists: Lists, length: int | None, label: str) -> tuple[Int64s, Int64s]:
         """For every element of lists (n,): which list it is of, and its place there."""
         counts = lists.counts if length is None else np.full(len(lists.counts), length, np.int64)
+        self._check_total(counts, label)
+        return spread(counts)
+
+    def _check_total(self, counts: Int64s, label: str) -> None:
         if not sane_total(self.frames, counts):
             problem = f"{self.service}.{label} claims {int(counts.sum())} elements"
             raise DataError(problem, where=self.where, remedy="the log is corrupt there")
-        return spread(counts)
 
     def _length(self, lists: Lists, label: str) -> int:
         """The one length that all lists have that are not empty."""
@@ -171,11 +177,10 @@ class Walk:
             )
         return int(lengths[0]) if len(lengths) else 0
 
-    def _shaped(self, inner: Array, lists: Lists, length: int, label: str) -> Array:
-        values = inner.reshape(len(lists.counts), length, *inner.shape[1:])
-        return self._blanked(
-            values, (lists.counts == 0) & (length > 0), f"{label} is empty in some messages", lists.rows
-        )
+    def _blank_empty(self, values: Array, lists: Lists, length: int, label: str) -> Array:
+        """Values (n, k, …) with the rows of empty lists blank."""
+        missing = (lists.counts == 0) & (length > 0)
+        return self._blanked(values, missing, f"{label} is empty in some messages", lists.rows)
 
     def _blanked(self, values: Array, missing: Bools, problem: str, rows: Int64s) -> Array:
         if not missing.any():
