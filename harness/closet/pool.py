@@ -49,10 +49,10 @@ def run_work(
 ) -> Iterator[WorkOutcome]:
     """Run every work and yield its outcome as soon as it ends, each exactly once.
 
-    `blob_path` says where the bytes of a digest lie here; results go to `destination/<work id>/`. `on_event` is called
-    from one thread only, this one. When `stop` is set the remote jobs are killed and what has not ended is reported as
-    not run; the same happens when the iteration is given up. ConfigError, before anything is connected, when a work can
-    run on no device.
+    `blob_path` says where the bytes of a digest lie here (it is called from several threads); results go below
+    `destination/<work id>/`. `on_event` is called in the caller's thread. When `stop` is set the remote jobs are killed
+    and what has not ended is reported as not run; giving up the iteration kills them too. ConfigError, before anything
+    is connected, when a work can run on no device.
     """
     scheduler = Scheduler(works, devices, max_attempts)
     pool = _Pool(scheduler, devices, blob_path, destination, on_event, lost_after_s, cache_bytes)
@@ -73,6 +73,8 @@ class _Pool:
         self._scheduler, self._devices, self._blob_path, self._destination = scheduler, devices, blob_path, destination
         self._on_event, self._lost_after_s, self._cache_bytes = on_event, lost_after_s, cache_bytes
         self._inbox: queue.SimpleQueue[Event | PoolEvent | BaseException] = queue.SimpleQueue()
+        self._said: queue.SimpleQueue[PoolEvent | WorkOutcome | BaseException | None] = queue.SimpleQueue()
+        self._abandoned = threading.Event()
         self._sessions: dict[str, DeviceSession] = {}
         self._leases: dict[tuple[str, int], Lease] = {}
         self._files: dict[tuple[str, str, int], Mapping[str, Path]] = {}
@@ -84,35 +86,57 @@ class _Pool:
         self._began = time.monotonic()
 
     def outcomes(self, stop: threading.Event) -> Iterator[WorkOutcome]:
-        """The loop: one event in, its instructions out."""
-        stop_deadline: Deadline | None = None
-        for device in self._devices:
-            self._spawn(self._keep_connected, device)
+        """What the loop says, in the caller's thread; the devices go on while the caller is busy with an outcome."""
+        loop = threading.Thread(target=self._loop, args=(stop,), name="closet loop", daemon=True)
+        loop.start()
         try:
-            yield from self._handle(Tick())
-            while not self._scheduler.finished:
+            while (said := self._said.get()) is not None:
+                if isinstance(said, BaseException):
+                    raise said
+                if isinstance(said, WorkOutcome):
+                    yield said
+                else:
+                    self._on_event(said)
+        finally:
+            self._abandoned.set()
+            self._inbox.put(Tick())
+            loop.join()
+
+    def _loop(self, stop: threading.Event) -> None:
+        """One event in, its instructions out."""
+        stop_deadline: Deadline | None = None
+        try:
+            for device in self._devices:
+                self._spawn(self._keep_connected, device)
+            self._handle(Tick())
+            while not self._scheduler.finished and not self._abandoned.is_set():
                 if stop.is_set() and stop_deadline is None:
                     stop_deadline = Deadline.after(_END_S)
-                    yield from self._handle(Stop())
-                    continue
-                if stop_deadline is not None and stop_deadline.passed:
+                    self._handle(Stop())
+                elif stop_deadline is not None and stop_deadline.passed:
                     for device in self._devices:
-                        yield from self._handle(DeviceDown(device.name, NOT_RUN))
-                    continue
-                try:
-                    message = self._inbox.get(timeout=_TICK_S)
-                except queue.Empty:
-                    message = Tick()
-                if isinstance(message, BaseException):
-                    raise message
-                if isinstance(message, PoolEvent):
-                    self._on_event(message)
+                        self._handle(DeviceDown(device.name, NOT_RUN))
                 else:
-                    yield from self._handle(message)
+                    self._next()
+        except BaseException as error:  # noqa: BLE001 raised in the caller's thread
+            self._said.put(error)
         finally:
             self._end()
+            self._said.put(None)
 
-    def _handle(self, event: Event) -> Iterator[WorkOutcome]:
+    def _next(self) -> None:
+        try:
+            message = self._inbox.get(timeout=_TICK_S)
+        except queue.Empty:
+            message = Tick()
+        if isinstance(message, BaseException):
+            raise message
+        if isinstance(message, PoolEvent):
+            self._said.put(message)
+        else:
+            self._handle(message)
+
+    def _handle(self, event: Event) -> None:
         for instruction in self._scheduler.handle(event, time.monotonic() - self._began):
             match instruction:
                 case Start():
@@ -122,7 +146,7 @@ class _Pool:
                 case Kill():
                     self._kill(instruction)
                 case Finish():
-                    yield self._outcome(instruction)
+                    self._said.put(self._outcome(instruction))
 
     def _outcome(self, finish: Finish) -> WorkOutcome:
         files: Mapping[str, Path] = {}

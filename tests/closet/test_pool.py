@@ -259,6 +259,35 @@ def test_giving_up_the_iteration_kills_what_runs(bench: Bench, devices) -> None:
         assert_clean(device)
 
 
+def test_devices_go_on_while_the_caller_is_busy(bench: Bench, devices) -> None:
+    marks = [bench.folder / f"mark{n}" for n in range(4)]
+    works = [bench.work(f"import pathlib; pathlib.Path({str(mark)!r}).touch()") for mark in marks]
+    outcomes = run_work(
+        works,
+        devices[:1],
+        blob_path=bench.path,
+        destination=bench.folder / "results",
+        on_event=bench.events.append,
+        stop=threading.Event(),
+    )
+    assert next(outcomes).error is None
+    assert eventually(lambda: all(mark.exists() for mark in marks)), "the next jobs wait for the caller"
+    assert len(list(outcomes)) == 3
+
+
+def test_an_error_of_the_callers_own_handler_comes_back_and_ends_the_run(bench: Bench, devices) -> None:
+    pids: list[int] = []
+
+    def fail(event: PoolEvent) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        bench.run([bench.work(SLEEPS)], devices[:1], on_event=killer(pids, fail))
+    assert len(pids) == 1
+    assert not alive(pids[0])
+    assert_clean(devices[0])
+
+
 def test_one_device_with_another_host_key_is_left_out(bench: Bench, devices) -> None:
     other = write_key(bench.folder / "other").with_suffix(".pub").read_text()
     wrong = replace(devices[0], host_key=" ".join(other.split()[:2]))
