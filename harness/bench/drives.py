@@ -8,7 +8,7 @@ from pathlib import Path
 from harness.bench.drive_log import MESSAGES_PER_MINUTE, write_drive_log
 from harness.bench.onnx_models import BenchModel, write_model
 from harness.bench.video import write_groups, write_segment
-from harness.bench.workbench import Workbench
+from harness.bench.workbench import GROUP_S, Workbench
 from harness.domain import Route, SegmentId
 
 ROUTE = Route("be0c4be0c4be0c4b", "00000001--be0c4be0c4")
@@ -31,9 +31,9 @@ def segment(bench: Workbench, number: int, *, length: float = 1.0) -> dict[str, 
     def build(folder: Path) -> None:
         for name, seed in CAMERAS.items():
             write_segment(folder / name, _groups(bench, name), groups, seed * 1000 + number)
-        shutil.copyfile(_log(bench, length), folder / _LOG)
+        shutil.copyfile(_log(bench, groups), folder / _LOG)
 
-    folder = bench.made(f"segment-{number}-of-{length:g}", build)
+    folder = bench.made(f"segment-{number}-of-{groups}", build)
     return {name: folder / name for name in (*CAMERAS, _LOG)}
 
 
@@ -61,10 +61,11 @@ def _groups(bench: Workbench, camera: str) -> tuple[Path, ...]:
     return tuple(sorted(bench.made(f"groups-{camera}", build).iterdir()))
 
 
-def _log(bench: Workbench, length: float) -> Path:
-    seconds = bench.scale.seconds * length
+def _log(bench: Workbench, groups: int) -> Path:
+    """The log of so many groups of pictures; minutes of one length share it."""
+    seconds = groups * GROUP_S
 
     def build(folder: Path) -> None:
         write_drive_log(folder / _LOG, seconds, round(MESSAGES_PER_MINUTE * seconds / 60), seed=1)
 
-    return bench.made(f"log-of-{length:g}", build) / _LOG
+    return bench.made(f"log-of-{groups}", build) / _LOG

@@ -174,7 +174,7 @@ def _pickled_slices(heads: Mapping[str, int]) -> str:
     for head, width in heads.items():
         slices[head] = slice(start, start + width)
         start += width
-    return base64.b64encode(pickle.dumps(slices, protocol=4)).decode()
+    return base64.encodebytes(pickle.dumps(slices, protocol=4)).decode()
 
 
 def _vision(seed: int) -> tuple[bytes, Weight]:

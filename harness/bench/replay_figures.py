@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
+from harness.bench.clock import Neighbours
 from harness.bench.drives import model, segment, segment_id
 from harness.bench.figure import Better, Figure
 from harness.bench.stages import StageCosts, mean_costs, measure_stages
@@ -36,7 +37,8 @@ def latency(bench: Workbench) -> float:
     """Wall time of one segment with all cores for it, over its floor."""
     usages, costs = _with_all_cores(bench)
     wall_s, floor_s = min(usage.wall_s for usage in usages), _frames(bench) * costs.total_s / bench.cores
-    bench.tell(f"one segment: {wall_s:.1f} s, floor {floor_s:.1f} s")
+    cpu_s = min(usage.cpu_s for usage in usages)
+    bench.tell(f"one segment: {wall_s:.1f} s, floor {floor_s:.1f} s; {cpu_s / bench.cores:.1f} s of processor a core")
     return wall_s / floor_s
 
 
@@ -109,7 +111,9 @@ def _between_floors(bench: Workbench, run: Callable[[], T]) -> tuple[T, StageCos
     recording, frames = segment(bench, 0), max(1, _frames(bench) // 8)
     before = measure_stages(recording, model(bench), frames)
     bench.tell(f"stages alone, {before.shares()}")
+    neighbours = Neighbours()
     value = run()
+    bench.tell(f"meanwhile other programs used {neighbours.share():.0%} of the machine")
     after = measure_stages(recording, model(bench), frames)
     bench.tell(f"stages alone, {after.shares()}")
     return value, mean_costs(before, after)

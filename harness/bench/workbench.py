@@ -17,12 +17,14 @@ T = TypeVar("T")
 Tell = Callable[[str], None]
 
 # Goes up when what is made changes, so that a kept folder of before is not used.
-_MADE_VERSION = 2
+_MADE_VERSION = 3
+
+GROUP_S = 1.5
 
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """How large a bench is. A group is 30 pictures, 1.5 seconds; `groups` a segment, `kinds` different ones."""
+    """How large a bench is. A group is 30 pictures (`GROUP_S`); `groups` a segment, `kinds` different ones."""
 
     groups: int = 40
     kinds: int = 5
@@ -35,11 +37,6 @@ class Scale:
     repeats: int = 5
     replay_goes: int = 2
     staging_goes: int = 3
-
-    @property
-    def seconds(self) -> float:
-        """Length of a segment."""
-        return self.groups * 1.5
 
 
 FULL = Scale()
