@@ -91,7 +91,7 @@ class Watch:
                 self._benches.setdefault(device, _Bench()).state = "idle"
             case DeviceLost(device=device, error=error):
                 self._benches.setdefault(device, _Bench()).state = f"lost: {error.problem}"
-                self._console.print(f"[yellow]lost[/]  {device}: {error.problem}", highlight=False)
+                self._console.print(f"[yellow]lost[/]  {device}: {error.problem}", highlight=False, soft_wrap=True)
             case StagingProgress(work_id=work, device=device, sent_bytes=sent, total_bytes=total):
                 bench = self._benches.setdefault(device, _Bench())
                 bench.state, bench.segment = (
@@ -116,10 +116,11 @@ class Watch:
         self._bar.update(self._bar_task, total=self._trials_total)
         reused = len(planned.plan.tasks) - len(planned.tasks)
         note = f" · {reused} of {len(planned.plan.tasks)} tasks reused" if reused else ""
-        jobs = f"{self._trials_total} jobs"
+        jobs = "1 job" if self._trials_total == 1 else f"{self._trials_total} jobs"
         self._console.print(
             f"[bold]{planned.plan.suite}[/] · {jobs} · {planned.device_count} devices{note}\n{folder}",
             highlight=False,
+            soft_wrap=True,
         )
 
     def _say(self, result: JobResult) -> None:
@@ -129,7 +130,7 @@ class Watch:
         line = Text.assemble((f"{result.verdict:<5}", VERDICT_STYLE[result.verdict]), f" {result.name}")
         if result.error is not None:
             line.append(f": {result.error.problem}")
-        self._console.print(line)
+        self._console.print(line, soft_wrap=True)
 
     def _render(self) -> RenderableType:
         with self._lock:

@@ -195,7 +195,8 @@ def _stopping(console: Console) -> Iterator[threading.Event]:
             signal.signal(number, signal.SIG_DFL)
             signal.raise_signal(number)
         stop.set()
-        console.print("[yellow]stopping[/]: ending the remote jobs, keeping what is done (once more to end at once)")
+        told = "ending the remote jobs, keeping what is done (once more to end at once)"
+        console.print(f"[yellow]stopping[/]: {told}", soft_wrap=True)
 
     before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

@@ -1,0 +1,145 @@
+"""What a person does wrong, and what the data does: a clear error, whose fault, and what to do."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from harness.cli import main
+from harness.errors import ExitCode
+from harness.pipeline.runs import load_run
+from tests.cli.conftest import Desk
+
+
+def run_both(desk: Desk, *more: object) -> tuple[int, str, str]:
+    return desk.closet(
+        "run", desk.suite, "--baseline", desk.model("release"), "--candidate", desk.model("reexport"), *more
+    )
+
+
+def copy_routes(desk: Desk) -> Path:
+    """The demo's one segment, to be damaged; the suite is turned to it."""
+    routes = desk.folder / "routes"
+    shutil.copytree(desk.demo.routes_folder, routes)
+    desk.suite.write_text(desk.suite.read_text().replace(str(desk.demo.routes_folder), str(routes)))
+    (segment,) = routes.iterdir()
+    return segment
+
+
+def error_of_the_only_job(desk: Desk) -> str:
+    (folder,) = (desk.folder / ".closet" / "runs").iterdir()
+    (result,) = load_run(folder).results
+    assert result.error is not None
+    return f"{result.error.kind}: {result.error.where}: {result.error.problem} ({result.error.remedy})"
+
+
+@pytest.mark.parametrize("name", ["rlog.zst", "fcamera.hevc"])
+@pytest.mark.parametrize("damage", ["empty", "random", "truncated"])
+def test_a_damaged_recording_is_an_error_of_the_data(desk: Desk, name: str, damage: str) -> None:
+    path = copy_routes(desk) / name
+    whole = path.read_bytes()
+    content = {"empty": b"", "random": bytes(range(256)) * 64, "truncated": whole[: len(whole) // 2]}[damage]
+    path.write_bytes(content)
+    code, out, err = run_both(desk)
+    assert code == ExitCode.NO_VERDICT, out + err
+    told = error_of_the_only_job(desk)
+    assert told.startswith("DataError"), told
+    assert name.split(".", maxsplit=1)[0] in told or "log" in told, told
+
+
+def test_a_missing_camera_names_the_camera(desk: Desk) -> None:
+    (copy_routes(desk) / "fcamera.hevc").unlink()
+    assert run_both(desk)[0] == ExitCode.NO_VERDICT
+    assert "fcamera" in error_of_the_only_job(desk)
+
+
+def test_a_folder_without_recordings_and_one_that_is_not_there(desk: Desk) -> None:
+    (desk.folder / "empty").mkdir()
+    for folder, problem in (("empty", "no recording"), ("nowhere", "no folder")):
+        desk.suite.write_text(desk.suite.read_text().replace(str(desk.demo.routes_folder), folder))
+        code, _, err = run_both(desk)
+        assert code == ExitCode.USAGE
+        assert problem in err
+        assert f"{desk.suite}:2" in err
+        desk.suite.write_text(desk.suite.read_text().replace(folder, str(desk.demo.routes_folder)))
+
+
+def test_a_route_that_does_not_exist(desk: Desk) -> None:
+    text = desk.suite.read_text()
+    line = f"routes: [{{folder: {desk.demo.routes_folder}, select: [0123456789abcdef/2026-01-02--03-04-05/0]}}]"
+    desk.suite.write_text("\n".join(line if row.startswith("routes") else row for row in text.splitlines()) + "\n")
+    code, _, err = run_both(desk)
+    assert code == ExitCode.USAGE
+    assert "selects nothing" in err
+
+
+def test_every_mistake_of_a_run_is_told_before_anything_starts(desk: Desk) -> None:
+    text = desk.suite.read_text()
+    text = text.replace("frames: 80", "frmes: 80").replace(str(desk.demo.routes_folder), "nowhere")
+    desk.suite.write_text(text + "devices: {kinds: [mici]}\n")
+    code, _, err = run_both(desk)
+    assert code == ExitCode.USAGE
+    for word in ("no folder", "frmes", "no device of kind mici", "3 mistakes"):
+        assert word in err, err
+    assert not (desk.folder / ".closet" / "runs").exists(), "nothing was begun"
+    code, _, err = desk.closet("check", desk.suite)
+    assert code == ExitCode.USAGE
+    assert "frmes" in err
+
+
+def test_models_that_are_none(desk: Desk) -> None:
+    (desk.folder / "nothing").mkdir()
+    code, _, err = desk.closet("run", desk.suite, "--candidate", "nothing")
+    assert (code, "driving_vision.onnx" in err) == (ExitCode.USAGE, True), err
+    code, _, err = desk.closet("run", desk.suite, "--candidate", "no-such-folder")
+    assert (code, "no model at" in err) == (ExitCode.USAGE, True), err
+    code, _, err = desk.closet("run", desk.suite, "--candidate", f"other={desk.model('release')}")
+    assert (code, "has no replayer other" in err) == (ExitCode.USAGE, True), err
+    code, _, err = desk.closet("run", desk.suite)
+    assert (code, "no candidate" in err) == (ExitCode.USAGE, True), err
+
+
+def test_a_model_of_another_interface_is_refused_by_name(desk: Desk) -> None:
+    broken = desk.folder / "broken"
+    broken.mkdir()
+    for part in ("vision", "policy"):  # each file where the other belongs
+        other = "policy" if part == "vision" else "vision"
+        shutil.copyfile(desk.model("release") / f"driving_{other}.onnx", broken / f"driving_{part}.onnx")
+    code, _, _ = desk.closet("run", desk.suite, "--baseline", desk.model("release"), "--candidate", broken)
+    assert code == ExitCode.NO_VERDICT
+    assert "driving_vision.onnx" in error_of_the_only_job(desk)
+
+
+def test_a_shelf_that_cannot_be_reached_ends_quickly_and_says_why(desk: Desk) -> None:
+    (desk.folder / "key").write_text("not a key")
+    (desk.folder / "devices.yaml").write_text(
+        'devices:\n  one: {kind: emulated, address: 127.0.0.1, port: 1, key: key, host_key: "ssh-ed25519 AAAA"}\n'
+    )
+    code, out, _ = run_both(desk)
+    assert code == ExitCode.NO_VERDICT
+    assert "one" in out
+    code, out, _ = desk.closet("devices", "--json")
+    assert code == ExitCode.NO_VERDICT
+    assert "state" in json.loads(out)[0]
+    assert desk.closet("devices", "--no-contact")[0] == 0
+
+
+def test_unknown_commands_and_options_are_usage_errors(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["dance"]) == ExitCode.USAGE
+    assert main(["run"]) == ExitCode.USAGE
+    assert main(["run", "--no-such-option"]) == ExitCode.USAGE
+    assert "Usage" in capsys.readouterr().err
+
+
+def test_every_command_has_help_with_an_example(capsys: pytest.CaptureFixture[str]) -> None:
+    commands = ["check", "plan", "run", "resume", "diff", "report", "bless", "baselines", "devices", "emulate", "bench"]
+    for words in (*([name] for name in commands), ["routes", "ls"], ["routes", "import"], ["routes", "info"]):
+        assert main([*words, "--help"]) == 0
+        assert "xample" in capsys.readouterr().out, words
+    for words in (["log", "info"], ["log", "cat"]):
+        assert main([*words, "--help"]) == 0
+        assert "xample" in capsys.readouterr().out, words
+    assert main(["--version"]) == 0
