@@ -111,6 +111,10 @@ def _replayer(name: str) -> Callable[[Job, int, Progress], dict[str, Outcome]]:
         from harness.replay.driver_monitoring import replay_driver_monitoring  # noqa: PLC0415
 
         return replay_driver_monitoring
+    if name == "panda_safety":
+        from harness.replay.panda.replay import replay_panda_safety  # noqa: PLC0415
+
+        return replay_panda_safety
     raise ConfigError(f"no replayer is called {name!r}", where="replayer", remedy=f"one of {', '.join(REPLAYERS)}")
 
 

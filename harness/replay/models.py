@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from harness.errors import ConfigError
+from harness.replay.panda.spec import find_kernel
 
 VISION, POLICY = "driving_vision.onnx", "driving_policy.onnx"
 SUPERCOMBO, DRIVER_MONITORING = "driving_supercombo.onnx", "dmonitoring_model.onnx"
@@ -18,11 +19,13 @@ _SINGLE_FILES: Mapping[str, tuple[str, ...]] = {
 
 
 def find_model(path: Path, replayer: str) -> tuple[tuple[str, Path], ...]:
-    """The named files of a model: of a folder with one model in it, or of a single ONNX file.
+    """The named files of a model: of a folder with one model in it, or of a single ONNX file; a kernel's of its YAML.
 
     A description of the interface lies beside the files as `interface.yaml`, or beside a single file `x.onnx` as
     `x.interface.yaml`. ConfigError when there is no model for this replayer.
     """
+    if replayer == "panda_safety":
+        return find_kernel(path)
     if replayer not in _SINGLE_FILES:
         raise ConfigError(
             f"no replayer is called {replayer!r}", where=str(path), remedy=f"one of {', '.join(_SINGLE_FILES)}"

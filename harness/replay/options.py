@@ -39,6 +39,21 @@ class DriverMonitoringOptions:
     crop: tuple[int, int, int, int] | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class PandaSafetyOptions:
+    """What the panda is told, where the log's carParams do not say it or say it otherwise.
+
+    `safety_model` is a number or a name of opendbc's SafetyModel. `sent` None means sendcan, and the echoes where the
+    log has none. `seed`: begin where the first steering command shows the drive was.
+    """
+
+    safety_model: int | str | None = None
+    safety_param: int | None = None
+    alternative_experience: int | None = None
+    sent: str | None = None
+    seed: bool = True
+
+
 def parse_driving_model_options(options: Mapping[str, Json], *, replayer: str = "driving_model") -> DrivingModelOptions:
     """Checked options of a driving_model replay; ConfigError names every mistake."""
     if replayer != "driving_model":
@@ -73,6 +88,21 @@ def parse_driver_monitoring_options(options: Mapping[str, Json]) -> DriverMonito
     return parsed
 
 
+def parse_panda_safety_options(options: Mapping[str, Json]) -> PandaSafetyOptions:
+    """Checked options of a panda_safety replay; ConfigError names every mistake."""
+    reader = _Reader(options, "panda_safety")
+    named = isinstance(options.get("safety_model"), str)
+    parsed = PandaSafetyOptions(
+        safety_model=reader.word("safety_model") if named else reader.count("safety_model", least=0, most=0xFFFF),
+        safety_param=reader.count("safety_param", least=0, most=0xFFFF),
+        alternative_experience=reader.count("alternative_experience", least=0, most=0x7FFF),
+        sent=reader.word("sent", ("sendcan", "echoes")),
+        seed=reader.flag("seed") is not False,
+    )
+    reader.finish()
+    return parsed
+
+
 class _Reader:
     """Takes options one by one and keeps every mistake, so that all are told together."""
 
@@ -86,12 +116,15 @@ class _Reader:
         self._known.append(name)
         return self._left.pop(name, None)
 
-    def count(self, name: str, *, least: int) -> int | None:
+    def count(self, name: str, *, least: int, most: int | None = None) -> int | None:
         value = self._take(name)
         if value is None:
             return None
         if isinstance(value, bool) or not isinstance(value, int) or value < least:
             self._mistakes.append(f"{name} must be a whole number of at least {least}, not {value!r}")
+            return None
+        if most is not None and value > most:
+            self._mistakes.append(f"{name} must be at most {most}, not {value}")
             return None
         return value
 
