@@ -17,6 +17,8 @@ def test_nothing_is_written_into_the_home_folder(
     job = write_job(recording, {"a": split_model}, options={"frames": 3})
     environment = {name: value for name, value in os.environ.items() if not name.startswith("ORT_")}
     environment |= {"HOME": str(home), "PYTHONPATH": str(Path(__file__).parents[2]), "PYTHONDONTWRITEBYTECODE": "1"}
-    done = subprocess.run([sys.executable, "-m", "harness.replay", str(job)], env=environment, capture_output=True)
+    done = subprocess.run(
+        [sys.executable, "-m", "harness.replay", str(job)], env=environment, capture_output=True, check=False
+    )
     assert done.returncode == 0, done.stderr
     assert list(home.rglob("*")) == []
