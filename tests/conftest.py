@@ -14,8 +14,8 @@ ROOT = Path(__file__).parents[1]
 
 @pytest.fixture(scope="session")
 def tiny_demo() -> Demo:
-    """One rendered segment of eighty frames and all model variants; kept between sessions, rebuilt when stale."""
-    folder = ROOT / ".closet" / "fixtures" / "tiny"
+    """One rendered segment of eighty frames and all model variants; kept between sessions until the fixtures change."""
+    folder = ROOT / ".closet" / "fixtures" / f"tiny-{TINY.digest[:16]}"
     folder.parent.mkdir(parents=True, exist_ok=True)
     return build_demo(folder, TINY, jobs=1)
 

@@ -45,7 +45,8 @@ for command in (
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
     try:
-        result = cli.main(args=arguments, prog_name="closet", standalone_mode=False)
+        given = sys.argv[1:] if arguments is None else arguments
+        result = cli.main(args=given, prog_name="closet", standalone_mode=False, obj=tuple(given))
     except ClosetError as error:
         return _tell(error)
     except click.exceptions.Exit as done:

@@ -6,7 +6,6 @@ import datetime
 import functools
 import shutil
 import signal
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -115,7 +114,9 @@ def plan(
     "--run-dir", type=click.Path(path_type=Path), metavar="DIR", help="Keep the run here, not under .closet/runs."
 )
 @json_option
+@click.pass_obj
 def run(
+    given: tuple[str, ...],
     suite: Path,
     candidate: tuple[str, ...],
     baseline: tuple[str, ...],
@@ -130,7 +131,7 @@ def run(
     Progress goes to standard error, the summary (or the record, with --json) to standard output. Ctrl-C ends the
     remote jobs and keeps what is done; `closet resume` goes on from there.
     """
-    request = make_request(suite, candidate, baseline, devices_file, only, ("closet", *sys.argv[1:]))
+    request = make_request(suite, candidate, baseline, devices_file, only, ("closet", *given))
     if run_dir is not None and (run_dir / RECORD).exists():
         raise ConfigError("there is a run in it", where=str(run_dir), remedy="closet resume goes on with it")
     return _carry_out(request, run_dir, junit, as_json)
