@@ -140,7 +140,7 @@ def _words(attempts: Attempts, episode: Episode, begin_ns: int) -> str:
     if cause["kind"] == 1:
         said += f"; wanted {cause['desired']} after {cause['last']}, allowed {cause['low']} to {cause['high']}"
     if episode.count > 1:
-        said += f"; the next {episode.count - 1} follow from it"
+        said += f"; {episode.count - 1} more follow and none passes"
     if episode.swapped:
         said += "; the next command would have been allowed here: the two may stand in the log in the wrong order"
     return said

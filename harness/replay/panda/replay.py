@@ -161,7 +161,10 @@ def _safety_config(log: Log, options: PandaSafetyOptions) -> tuple[int, int, int
     if params is not None and len(params.safetyConfigs):
         config = params.safetyConfigs[-1]
         mode = int(config.safetyModel.raw) if mode is None else mode
-        param = int(config.safetyParam) if param is None else param
+        if param is None:
+            # Older logs have it in the fields that came before.
+            older = config.safetyParam2DEPRECATED or config.safetyParamDEPRECATED
+            param = int(config.safetyParam or older) & 0xFFFF
     if params is not None and alternative is None:
         alternative = int(params.alternativeExperience)
     if mode is None or param is None:
