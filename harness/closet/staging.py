@@ -12,7 +12,7 @@ from harness.closet.deadline import Deadline
 from harness.closet.transport import WRITE_BYTES, Connection, RemoteProcess
 from harness.domain import Blob
 from harness.errors import DataError, StagingFailedError, UnreachableError
-from harness.files import atomic_writer
+from harness.files import atomic_writer, file_sha256
 
 _REPORT_BYTES = 4 * 1024 * 1024
 
@@ -49,7 +49,15 @@ class FileMover:
                 if unreported >= _REPORT_BYTES:
                     on_bytes(unreported)
                     unreported = 0
-        self._answer(deadline)
+        try:
+            self._answer(deadline)
+        except StagingFailedError:
+            # The device is not to blame for a file that somebody writes to while a run is on.
+            if file_sha256(path) != blob.sha256:
+                raise DataError(
+                    "changed since the run was planned", where=str(path), remedy="leave it alone, and run again"
+                ) from None
+            raise
         on_bytes(unreported)
 
     def get(self, job: str, name: str, blob: Blob, target: Path, deadline: Deadline) -> None:

@@ -70,6 +70,14 @@ def test_a_result_that_went_away_is_an_error_and_the_next_one_comes(
     assert (tmp_path / "back").read_bytes() == b"real"
 
 
+def test_a_file_that_changed_here_is_the_datas_fault(mover: FileMover, device_root: Path, tmp_path: Path) -> None:
+    (tmp_path / "here").write_bytes(b"now")
+    planned = Blob(hashlib.sha256(b"old").hexdigest(), 3)
+    with pytest.raises(DataError, match="changed since the run was planned"):
+        mover.put(planned, tmp_path / "here", soon(), lambda _count: None)
+    assert not list((device_root / "blobs").glob("*")), "nothing half-right is kept there"
+
+
 def test_a_file_that_shrank_here_is_the_datas_fault(mover: FileMover, device_root: Path, tmp_path: Path) -> None:
     (tmp_path / "here").write_bytes(b"short")
     with pytest.raises(DataError, match="shorter than the 100 bytes"):
