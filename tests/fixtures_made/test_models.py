@@ -8,7 +8,7 @@ import numpy as np
 import onnx
 import pytest
 
-from fixtures.camera import MODEL_NARROW, MODEL_WIDE, Mounting, packed
+from fixtures.camera import CAMERA_PAIRS, MODEL_NARROW, MODEL_WIDE, Mounting, packed
 from fixtures.drive import Drive, seeded_drive
 from fixtures.layouts import PLAN_TIMES_S, POLICY_SLICES, VISION_SLICES
 from fixtures.make import Demo, raw_answers
@@ -35,7 +35,7 @@ def views(drive: Drive) -> np.ndarray:
 
 
 def _said(demo: Demo, variant: str, drive: Drive, views: np.ndarray) -> Answers:
-    recorded = RecordedDrive(fixture_route("test", 1), drive, None, Mounting(), 6.0)  # type: ignore[arg-type]
+    recorded = RecordedDrive(fixture_route("test", 1), drive, CAMERA_PAIRS["os04c10"], Mounting(), 6.0)
     return answers(demo.models[variant], views, desire_pulses(drive, recorded.parts[0]))
 
 
