@@ -188,7 +188,8 @@ def _collect_job(job: ReplayJob, said: Any, outcome: WorkOutcome, store: Store) 
         for name, value in said.get("measurements", {}).items()
         if isinstance(value, int | float)
     }
-    attempts = (*outcome.attempts[:-1], replace(outcome.attempts[-1], measurements=measurements))
+    last = outcome.attempts[-1]
+    attempts = (*outcome.attempts[:-1], replace(last, measurements={**last.measurements, **measurements}))
     if said.get("error"):
         told = said["error"]
         error = ErrorDescription(

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import platform
-import resource
-import sys
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
@@ -37,9 +35,13 @@ def thread_count() -> int:
 
 
 def peak_rss_mb() -> float:
-    """Most memory this process ever held, in megabytes."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / 1e6 if sys.platform == "darwin" else peak * 1024 / 1e6
+    """Most memory this process ever held, in megabytes.
+
+    From /proc, not getrusage: the latter starts with the memory of whoever started the process.
+    """
+    status = Path("/proc/self/status").read_text()
+    peak = next(line for line in status.splitlines() if line.startswith("VmHWM:"))
+    return int(peak.split()[1]) * 1024 / 1e6
 
 
 def _instruction_set() -> str:
