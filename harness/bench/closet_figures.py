@@ -9,14 +9,12 @@ import threading
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
-from statistics import median
 
 from harness.bench.clock import best_wall_s
 from harness.bench.drives import model, segment, segment_id
 from harness.bench.figure import Better, Figure
 from harness.bench.onnx_models import BenchModel
 from harness.bench.workbench import Workbench
-from harness.bench.worker import run_job, write_job
 from harness.closet.code_bundle import code_bundle
 from harness.closet.emulator import emulate
 from harness.closet.pool import run_work
@@ -124,20 +122,8 @@ def _carry_out(bench: Workbench) -> _Runs:
         again_s = best_wall_s(
             lambda: _run(request, store, devices, home / f"again-{next(folders)}"), bench.scale.repeats
         )
-    # What the worker measures of itself begins once it is loaded; loading is timed by hand.
-    inside_s = sum(result.attempts[-1].measurements["wall_s"] for result in record.results)
-    loading_s = median(_loading_s(bench, home, recording, candidate, baseline) for _ in range(bench.scale.repeats))
-    return _Runs(count, first_s, inside_s + count * loading_s, again_s)
-
-
-def _loading_s(
-    bench: Workbench, home: Path, recording: dict[str, Path], candidate: BenchModel, baseline: BenchModel
-) -> float:
-    """Seconds of a worker process that it does not count itself: from its start to its work, and its end."""
-    models = {"candidate": candidate, "baseline": baseline}
-    job = write_job(bench.fresh("job"), segment_id(0), recording, models, home / "cache", frames=_FRAMES)
-    usage = run_job(job, bench.cores)
-    return usage.wall_s - usage.measurements["candidate"]["wall_s"]
+    workers_s = sum(result.attempts[-1].measurements["run_s"] for result in record.results)
+    return _Runs(count, first_s, workers_s, again_s)
 
 
 def _request(
