@@ -11,6 +11,9 @@ from harness.errors import DataError, ErrorDescription, ExitCode
 
 RECORD_FORMAT = 1
 
+# The "channel" of the finding that says which channel left first, and so where to begin looking.
+FIRST_TO_MOVE = "first to move"
+
 
 class Severity(StrEnum):
     """Whether a finding closes the gate."""
@@ -29,6 +32,7 @@ class FindingKind(StrEnum):
     MISSING_CHANNEL = "missing channel"
     EXTRA_CHANNEL = "extra channel"
     SHAPE = "shape"
+    EVENT = "event"
     CRASH = "crash"
 
 

@@ -16,10 +16,13 @@ from rich.text import Text
 
 from harness.closet.work import DeviceConnected, DeviceLost, JobFinished, JobProgress, JobStarted, StagingProgress
 from harness.pipeline.events import Judged, Planned, RunEvent
-from harness.verdict import JobResult, Verdict
+from harness.report import trial_rows
+from harness.verdict import JobResult, RunRecord, Verdict
 
 VERDICT_STYLE = {Verdict.PASS: "green", Verdict.FAIL: "bold red", Verdict.ERROR: "yellow", Verdict.QUARANTINED: "cyan"}
 _LOG_EVERY_S = 5.0
+
+_LONGEST_TABLE = 40
 
 
 @dataclass(slots=True)
@@ -67,6 +70,18 @@ class Watch:
         if self._console.is_terminal:
             self._live.start()
         return self
+
+    def show_verdicts(self, record: RunRecord) -> None:
+        """The table at the end of a run: a row a trial, the passed ones only counted when there are many."""
+        rows = trial_rows(record)
+        if len(rows) > _LONGEST_TABLE:
+            rows = [row for row in rows if row[0] != Verdict.PASS.value][:_LONGEST_TABLE]
+        table = Table(box=None, pad_edge=False)
+        for title in ("verdict", "segment", "replayer", ""):
+            table.add_column(title, no_wrap=True, overflow="fold" if title == "segment" else "ellipsis")
+        for verdict, segment, replayer, _devices, words in rows:
+            table.add_row(Text(verdict, style=VERDICT_STYLE[Verdict(verdict)]), segment, replayer, Text(words))
+        self._console.print(table, Text())
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

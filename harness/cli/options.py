@@ -80,6 +80,12 @@ def open_store() -> Store:
     return Store(closet_home())
 
 
+def shown_path(path: Path) -> str:
+    """How a person standing here would type the path."""
+    here = Path.cwd()
+    return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)
+
+
 def echo_json(value: object) -> None:
     """Print a value as indented JSON."""
     click.echo(json.dumps(value, indent=1, allow_nan=False, ensure_ascii=False))

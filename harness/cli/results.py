@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from harness.cli.options import echo_json, json_option, open_store
+from harness.cli.options import echo_json, json_option, open_store, shown_path
 from harness.compare import describe_difference
 from harness.errors import ConfigError, DataError
 from harness.pipeline.runs import closet_home, find_run, load_run
@@ -60,7 +60,7 @@ def diff(run_name: str, segment: str | None, channel: str, show_all: bool, as_js
         )
         return
     for result in shown:
-        click.echo(render_trial(result, run_folder=str(folder)), nl=False)
+        click.echo(render_trial(result, run_folder=shown_path(folder)), nl=False)
         _print_rows(_rows_of(result, store, channel, show_all))
     if not shown:
         click.echo(f"nothing differs: {gate(record).reason}")
@@ -81,7 +81,7 @@ def report(run_name: str, kind: str) -> int:
     elif kind == "json":
         text = render_record(record)
     else:
-        text = render_summary(record, run_folder=str(folder))
+        text = render_summary(record, run_folder=shown_path(folder))
     click.echo(text, nl=False)
     return gate(record).exit_code
 

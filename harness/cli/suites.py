@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.table import Table
 
 from harness.cli.live import Watch
-from harness.cli.options import echo_json, json_option, make_request, open_store, suite_options
+from harness.cli.options import echo_json, json_option, make_request, open_store, shown_path, suite_options
 from harness.config import Fleet, gather, load_fleet, load_suite
 from harness.domain import DeviceKind, Task
 from harness.errors import ConfigError, DataError
@@ -27,6 +27,8 @@ from harness.pipeline.request import Request, load_request
 from harness.pipeline.runs import JUNIT, RECORD, REQUEST, closet_home, find_run, new_run_folder
 from harness.report import render_summary
 from harness.verdict import RunRecord, gate, render_record
+
+_LOG_COLUMNS = 160  # a build server's log has no width of its own
 
 
 @click.command(
@@ -155,8 +157,11 @@ def _carry_out(request: Request, folder: Path | None, junit: Path | None, as_jso
     folder = folder.absolute()
     folder.mkdir(parents=True, exist_ok=True)
     console = Console(stderr=True)
+    if not console.is_terminal:
+        console = Console(stderr=True, width=_LOG_COLUMNS)
     with _stopping(console) as stop, Watch(console) as watch:
         record = execute_run(request, prepared, store, folder=folder, observer=watch, stop=stop)
+    watch.show_verdicts(record)
     if junit is not None:
         _copy(folder / JUNIT, junit)
     _print(record, folder, as_json)
@@ -164,7 +169,7 @@ def _carry_out(request: Request, folder: Path | None, junit: Path | None, as_jso
 
 
 def _print(record: RunRecord, folder: Path, as_json: bool) -> None:
-    text = render_record(record) if as_json else render_summary(record, run_folder=str(folder))
+    text = render_record(record) if as_json else render_summary(record, run_folder=shown_path(folder))
     click.echo(text, nl=False)
 
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from harness.compare.align import Alignment, align, frame_runs
 from harness.compare.diff import ChannelDiff, diff_values, family, nan_element
+from harness.compare.events import compare_events
 from harness.compare.findings import Divergence, describe
 from harness.compare.first import first_to_move
 from harness.compare.intervals import find_intervals
@@ -17,7 +18,7 @@ from harness.compare.words import list_frames
 from harness.domain import Check, Tolerance
 from harness.errors import DataError
 from harness.trace import Array, Exactness, Trace
-from harness.verdict import CheckResult, Closeness, Finding, FindingKind, Severity
+from harness.verdict import FIRST_TO_MOVE, CheckResult, Closeness, Finding, FindingKind, Severity
 
 COMPARE_VERSION = "1"  # part of the key under which results are kept: raise it when a result would come out different
 
@@ -63,6 +64,8 @@ class _Comparison:
 
     def run(self, check: Check) -> CheckResult:
         severity = Severity.BLOCK if check.blocks else Severity.NOTE
+        if check.events is not None:
+            return compare_events(self.expected, self.observed, check, check.events, self._frame_findings(severity))
         names = sorted(
             name
             for name in self.expected.channels.keys() | self.observed.channels.keys()
@@ -195,7 +198,7 @@ class _Comparison:
             row, words = moved
             frame, at_s = int(self.alignment.frame_ids[row]), self.alignment.seconds(row)
             notes.append(
-                Finding(FindingKind.CHANGED, Severity.NOTE, "first to move", words, first_frame=frame, first_s=at_s)
+                Finding(FindingKind.CHANGED, Severity.NOTE, FIRST_TO_MOVE, words, first_frame=frame, first_s=at_s)
             )
         runtimes = runtime_difference(self.expected, self.observed)
         if runtimes is not None:

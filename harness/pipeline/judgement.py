@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 from harness.compare import COMPARE_VERSION, compare_traces, runtime_difference
 from harness.domain import Check, Trial, json_digest
@@ -91,10 +91,7 @@ def _compared(
             "version": COMPARE_VERSION,
             "expected": baseline_trace,
             "observed": candidate.trace_sha256,
-            "checks": [
-                [check.name, check.channels, check.tolerance.absolute, check.tolerance.relative, check.blocks]
-                for check in checks
-            ],
+            "checks": [asdict(check) for check in checks],
         }
     )
     recalled = store.find_checks(key)

@@ -224,4 +224,5 @@ def _file_name(stem: str, path: Path) -> str:
 def _label(files: tuple[tuple[str, Path], ...]) -> str:
     """What to call a model: its folder, or the file when it is a single one."""
     parents = {path.parent for _, path in files}
-    return str(files[0][1] if len(files) == 1 or len(parents) > 1 else parents.pop())
+    path = files[0][1] if len(files) == 1 or len(parents) > 1 else parents.pop()
+    return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)

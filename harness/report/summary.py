@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from harness.report.budget import clean
 from harness.verdict import (
+    FIRST_TO_MOVE,
     Attempt,
     CheckResult,
     Closeness,
@@ -52,10 +53,13 @@ def _trial(result: JobResult, findings_shown: int) -> str:
     names = [found.channel or found.kind.value for found in findings]
     names += [check.check for check in result.checks] + ([result.error.kind] if result.error else [])
     width = min(max([_LEAST_COLUMN, *(len(name) for name in names)]), _WIDEST_COLUMN)
-    for found in findings[:findings_shown]:
+    shown = findings[:findings_shown]
+    # Where to begin looking is never cut off, and comes last, where the eye is.
+    pointers = [found for found in findings if found.channel == FIRST_TO_MOVE]
+    for found in [*(found for found in shown if found not in pointers), *pointers]:
         lines += _columns(found.channel or found.kind.value, found.words, width)
-    if len(findings) > findings_shown:
-        lines.append(f"  {'':<{width}}  and {len(findings) - findings_shown} more findings")
+    if hidden := len([found for found in findings[findings_shown:] if found not in pointers]):
+        lines.append(f"  {'':<{width}}  and {_counted(hidden, 'more finding')}")
     if result.error is not None:
         said = result.error
         place = f"{said.where}: " if said.where else ""
