@@ -1,4 +1,4 @@
-"""Time taken, robust on a machine that does other things too: processor time, or the best of several goes."""
+"""Time taken, robust on a machine that does other things too: processor time, and how much others took."""
 
 from __future__ import annotations
 
@@ -14,16 +14,6 @@ def cpu_s(work: Callable[[], object]) -> float:
     begin = time.thread_time()
     work()
     return time.thread_time() - begin
-
-
-def best_wall_s(work: Callable[[], object], repeats: int) -> float:
-    """Wall seconds of the fastest of several goes."""
-    taken = []
-    for _ in range(repeats):
-        begin = time.perf_counter()
-        work()
-        taken.append(time.perf_counter() - begin)
-    return min(taken)
 
 
 def best_cpu_s(work: Callable[[], object], repeats: int) -> float:
