@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import fnmatch
 import os
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeAlias, TypeVar
+from typing import Annotated, Any, Literal, TypeAlias, TypeVar, cast
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
-from harness.domain import Check, Device, DeviceKind, Json, Tolerance
+from harness.domain import ENGAGEMENT_STATES, EVENT_CLASSES, Check, Device, DeviceKind, EventRules, Json, Tolerance
 from harness.errors import ConfigError, ConfigMistakesError
 
 _MAX_BYTES = 4 << 20  # a suite is written by people; anything larger is not one
@@ -33,12 +34,59 @@ class _ToleranceFile(_Strict):
     relative: float = Field(default=0.0, ge=0, lt=1, allow_inf_nan=False)
 
 
+_Severity: TypeAlias = Literal["BLOCK", "NOTE", "IGNORE"]
+_EventClass: TypeAlias = Literal["NEW", "GONE", "MOVED", "LONGER", "SHORTER", "OUTCOME"]
+_EventType: TypeAlias = Literal[
+    "enable", "noEntry", "warning", "userDisable", "softDisable", "immediateDisable",
+    "preEnable", "permanent", "overrideLongitudinal", "overrideLateral",
+]  # fmt: skip
+
+
+class _EventsFile(_Strict):
+    """Rules of an event check; `severities` by class, or by type or name and then by class."""
+
+    types: list[_EventType] = Field(default_factory=lambda: list(cast("tuple[_EventType, ...]", EventRules().types)))
+    names: list[str] = Field(default_factory=lambda: list(EventRules().names), min_length=1)
+    states: list[str] = Field(default_factory=list)
+    channels: list[str] = Field(default_factory=list)
+    collar_s: float = Field(default=EventRules().collar_s, ge=0, le=60, allow_inf_nan=False)
+    tolerance_s: float = Field(default=EventRules().tolerance_s, ge=0, le=60, allow_inf_nan=False)
+    merge_s: float = Field(default=EventRules().merge_s, ge=0, le=60, allow_inf_nan=False)
+    severities: dict[str, _Severity | dict[_EventClass, _Severity]] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _something_known(self) -> _EventsFile:
+        if not (self.types or self.states or self.channels):
+            raise ValueError("compares nothing: name types, states or channels")
+        for pattern in self.states:
+            if not any(fnmatch.fnmatchcase(state, pattern) for state in ENGAGEMENT_STATES):
+                raise ValueError(f"states: {pattern} is none of {', '.join(ENGAGEMENT_STATES)}")
+        groups = {*self.types, *self.names, *self.channels, "state", "channel", *ENGAGEMENT_STATES}
+        for what, said in self.severities.items():
+            if isinstance(said, str) and what not in EVENT_CLASSES:
+                raise ValueError(f"severities: {what} is none of {', '.join(EVENT_CLASSES)}")
+            if not isinstance(said, str) and what not in groups:
+                raise ValueError(f"severities: {what} is no type, name, state or channel that this check compares")
+        if self.tolerance_s > self.collar_s:
+            raise ValueError("tolerance_s is greater than collar_s, so that nothing could ever be MOVED")
+        return self
+
+
 class _CheckFile(_Strict):
-    channels: list[str] = Field(min_length=1)
+    channels: list[str] | None = Field(default=None, min_length=1)
+    events: _EventsFile | None = None
     tolerance: Annotated[_ToleranceFile, BeforeValidator(lambda given: {} if given == "exact" else given)] = Field(
         default_factory=_ToleranceFile
     )
     blocks: bool = True
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> _CheckFile:
+        if (self.channels is None) == (self.events is None):
+            raise ValueError("name either channels or events")
+        if self.events is not None and "tolerance" in self.model_fields_set:
+            raise ValueError("tolerance belongs to channels; events have collar_s and tolerance_s")
+        return self
 
 
 class _ReplayerFile(_Strict):
@@ -51,6 +99,7 @@ class _ReplayerFile(_Strict):
 class _RoutesFile(_Strict):
     folder: str
     select: list[str] = Field(default_factory=list)
+    where: str = ""
 
 
 class _TargetFile(_Strict):
@@ -95,11 +144,15 @@ class _FleetFile(_Strict):
 
 @dataclass(frozen=True, slots=True)
 class RouteSource:
-    """A folder of recordings, and which of them: selectors as people type them, all when empty."""
+    """A folder of recordings, and which of them: selectors as people type them, all when empty.
+
+    `condition` is an expression over the corpus index (`where:` in the file), `where` the line it all stands in.
+    """
 
     folder: Path
     select: tuple[str, ...]
     where: str
+    condition: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +206,7 @@ def load_suite(path: Path) -> Suite:
         return f"{path}:{_line(places, place)}"
 
     routes = tuple(
-        RouteSource(_resolved(folder, entry.folder), tuple(entry.select), where("routes", number))
+        RouteSource(_resolved(folder, entry.folder), tuple(entry.select), where("routes", number), entry.where)
         for number, entry in enumerate(suite.routes)
     )
     replayers = tuple(
@@ -230,7 +283,28 @@ def gather(actions: list[Callable[[], object]]) -> None:
 
 def _check(name: str, entry: _CheckFile) -> Check:
     tolerance = Tolerance(entry.tolerance.absolute, entry.tolerance.relative)
-    return Check(name, tuple(entry.channels), tolerance, entry.blocks)
+    return Check(name, tuple(entry.channels or ()), tolerance, entry.blocks, _events(entry.events))
+
+
+def _events(entry: _EventsFile | None) -> EventRules | None:
+    if entry is None:
+        return None
+    severities: list[tuple[str, str, str]] = []
+    for what, said in entry.severities.items():
+        if isinstance(said, str):
+            severities.append(("", what, said))
+        else:
+            severities += [(what, change, severity) for change, severity in said.items()]
+    return EventRules(
+        tuple(entry.types),
+        tuple(entry.names),
+        tuple(entry.states),
+        tuple(entry.channels),
+        entry.collar_s,
+        entry.tolerance_s,
+        entry.merge_s,
+        tuple(severities),
+    )
 
 
 def _resolved(folder: Path, text: str) -> Path:

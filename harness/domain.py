@@ -104,17 +104,50 @@ class Tolerance:
         return self.absolute == 0.0 and self.relative == 0.0
 
 
+# Bits of an event's mask in a trace, from bit 0: the order in which openpilot's OnroadEvent has them.
+EVENT_TYPES = (
+    *("enable", "noEntry", "warning", "userDisable", "softDisable", "immediateDisable"),
+    *("preEnable", "permanent", "overrideLongitudinal", "overrideLateral"),
+)
+# Values of a trace's `state` channel.
+ENGAGEMENT_STATES = ("disabled", "preEnabled", "enabled", "softDisabling", "overriding")
+EVENT_CLASSES = ("NEW", "GONE", "MOVED", "LONGER", "SHORTER", "OUTCOME")
+
+
+@dataclass(frozen=True, slots=True)
+class EventRules:
+    """Which intervals of two traces are held against each other, and how strictly.
+
+    `types` × `names` (shell patterns) pick events, `states` (patterns) intervals of the engagement state, `channels`
+    (patterns) those in which a true-or-false or counting channel is not zero. Two intervals of one name are the same
+    when they begin at most `collar_s` apart. Beginnings and lengths that differ by at most `tolerance_s` are not told;
+    intervals at most `merge_s` apart are one. `severities` are (what, class, BLOCK | NOTE | IGNORE): `what` is an event
+    type, the name of an event, state or channel, `state`, `channel`, or empty for everything.
+    """
+
+    types: tuple[str, ...] = ("softDisable", "immediateDisable", "userDisable")
+    names: tuple[str, ...] = ("*",)
+    states: tuple[str, ...] = ()
+    channels: tuple[str, ...] = ()
+    collar_s: float = 0.2
+    tolerance_s: float = 0.0
+    merge_s: float = 0.0
+    severities: tuple[tuple[str, str, str], ...] = ()
+
+
 @dataclass(frozen=True, slots=True)
 class Check:
     """A named group of channels judged together.
 
     `channels` are shell patterns (`action.*`). What a check finds closes the gate when `blocks`; else it is noted.
+    With `events` it is intervals that are compared, by those rules, and `channels` and `tolerance` say nothing.
     """
 
     name: str
     channels: tuple[str, ...]
     tolerance: Tolerance = field(default_factory=Tolerance)
     blocks: bool = True
+    events: EventRules | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -65,7 +65,9 @@ class _Comparison:
     def run(self, check: Check) -> CheckResult:
         severity = Severity.BLOCK if check.blocks else Severity.NOTE
         if check.events is not None:
-            return compare_events(self.expected, self.observed, check, check.events, self._frame_findings(severity))
+            frames = len(self.alignment.frame_ids)
+            structural = self._frame_findings(severity)
+            return compare_events(self.expected, self.observed, check, check.events, structural, frames)
         names = sorted(
             name
             for name in self.expected.channels.keys() | self.observed.channels.keys()

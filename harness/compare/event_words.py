@@ -49,8 +49,9 @@ def gone_words(lost: EventInterval, clock: Clock, other: EventInterval | None, c
 def moved_words(expected: EventInterval, observed: EventInterval, clock: Clock) -> str:
     """The same interval, begun at another time."""
     apart_s = (observed.start_ns - expected.start_ns) / 1e9
+    side = "later" if apart_s > 0 else "earlier"
     return (
-        f"MOVED {subject(observed)} {clock.span(observed)}, {abs(apart_s):.2f} s {'later' if apart_s > 0 else 'earlier'} "
+        f"MOVED {subject(observed)} {clock.span(observed)}, {abs(apart_s):.2f} s {side} "
         f"than the baseline's {clock.span(expected)}"
     )
 

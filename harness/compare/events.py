@@ -7,6 +7,7 @@ partner is NEW or GONE, and each pair can have MOVED, be LONGER or SHORTER, and 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -39,6 +40,8 @@ from harness.verdict import CheckResult, Closeness, Finding, FindingKind, Severi
 MAX_EVENT_FINDINGS = 40  # of one check; the rest is counted
 
 _IGNORE = "IGNORE"
+_COUNTS = "blocked."  # channels of panda_safety that are there only when something was blocked
+_WILD = set("*?[")
 # Driving support that ends, or warns that it will, where it did not before; and any change of what a kernel allows.
 _BLOCKING = {
     *((kind, change) for kind in ("softDisable", "immediateDisable") for change in ("NEW", "LONGER", "OUTCOME")),
@@ -64,28 +67,29 @@ class EventChange:
 
 
 def compare_events(
-    expected: Trace, observed: Trace, check: Check, rules: EventRules, structural: Sequence[Finding]
+    expected: Trace, observed: Trace, check: Check, rules: EventRules, structural: Sequence[Finding], frames: int
 ) -> CheckResult:
-    """Judge the events of `observed` against those of `expected`; `structural` are findings that frames gave."""
-    compared, missing = _compared(expected, observed, check, rules)
-    if not compared and not missing:
-        words = "neither trace has a channel of events, state or flags that this check asks for: nothing was compared"
-        return CheckResult(
-            check.name, Closeness.NOTHING, (Finding(FindingKind.MISSING_CHANNEL, Severity.NOTE, "", words),)
-        )
-    changes = [change for change in find_changes(expected, observed, rules) if _severity(change, rules) is not None]
+    """Judge the events of `observed` against those of `expected`.
+
+    `structural` are findings that the frames gave, `frames` is how many both sides have.
+    """
+    channels = _Channels.of(expected, observed, rules)
+    nothing = channels.nothing_to_compare()
+    if nothing:
+        finding = Finding(FindingKind.MISSING_CHANNEL, Severity.NOTE, "", f"{nothing}: nothing was compared")
+        return CheckResult(check.name, Closeness.NOTHING, (finding,))
+    changes = find_changes(expected, observed, rules)
+    severity = Severity.BLOCK if check.blocks else Severity.NOTE
     clock = Clock(int(expected.t_ns[0]) if len(expected.t_ns) else 0)
-    findings = [*structural, *missing, *_told(changes, rules, check, clock, expected, observed)]
-    if findings:
-        totals = measure_engagement(expected), measure_engagement(observed)
-        if totals[0] is not None and totals[1] is not None and totals[0] != totals[1]:
-            words = engagement_words(totals[0], totals[1])
-            findings.append(Finding(FindingKind.EVENT, Severity.NOTE, "engagement", words))
-    frames = min(len(expected.t_ns), len(observed.t_ns))
-    closeness = Closeness.BEYOND if findings else Closeness.EXACT
-    if not frames:
-        closeness = Closeness.NOTHING
-    return CheckResult(check.name, closeness, tuple(findings), compared, frames)
+    findings = [*structural, *channels.one_sided(severity), *_told(changes, rules, check, clock, expected, observed)]
+    closeness = Closeness.BEYOND if findings else Closeness.WITHIN if changes else Closeness.EXACT
+    totals = measure_engagement(expected), measure_engagement(observed)
+    if findings and totals[0] is not None and totals[1] is not None and totals[0] != totals[1]:
+        words = engagement_words(totals[0], totals[1])
+        findings.append(Finding(FindingKind.EVENT, Severity.NOTE, "engagement", words))
+    return CheckResult(
+        check.name, closeness if frames else Closeness.NOTHING, tuple(findings), channels.compared, frames
+    )
 
 
 def find_changes(expected: Trace, observed: Trace, rules: EventRules) -> list[EventChange]:
@@ -124,8 +128,10 @@ def _stream_changes(
 def _other_outcome(expected: EventInterval, observed: EventInterval, tolerance_ns: int) -> bool:
     """Another effect; or both ran out, but not after the same time: then the driver is given more or less of it."""
     e, o = expected.outcome, observed.outcome
-    if e is None or o is None or e.effect is not o.effect:
-        return (e is None) != (o is None) or e is not o
+    if e is None or o is None:  # a side without engagement states: told as a missing channel
+        return False
+    if e.effect is not o.effect:
+        return True
     return e.effect is Effect.RAN_OUT and abs(e.after_ns - o.after_ns) > tolerance_ns
 
 
@@ -140,32 +146,50 @@ def _severity(change: EventChange, rules: EventRules) -> Severity | None:
     return Severity.BLOCK if (interval.kind, change.change) in _BLOCKING else Severity.NOTE
 
 
-def _compared(expected: Trace, observed: Trace, check: Check, rules: EventRules) -> tuple[int, list[Finding]]:
-    """How many channels both sides have for this check, and a finding for each that only one has.
+@dataclass(frozen=True, slots=True)
+class _Channels:
+    """The channels a check asks for: those both sides have, one side only, and those asked for that neither has.
 
-    A trace names only events that occur, so an absent event channel is no event; an absent state or flag is a channel
-    that is missing.
+    A trace names only events that occur and addresses that were blocked: where one is absent it did not happen. A
+    state or flag that is absent is missing.
     """
-    severity = Severity.BLOCK if check.blocks else Severity.NOTE
-    wanted = {STATE} if rules.types or rules.states else set()
-    wanted |= {*flag_channels(expected, rules.channels), *flag_channels(observed, rules.channels)}
-    there = [{name for name in wanted if name in trace.channels} for trace in (expected, observed)]
-    counts = {name for name in wanted if name.startswith("blocked.")}
-    missing = [
-        _missing(name, severity, from_observed=name in there[0]) for name in sorted((there[0] ^ there[1]) - counts)
-    ]
-    unmatched = [name for name in rules.channels if not set("*?[") & set(name) and name not in wanted]
-    missing += [
-        Finding(FindingKind.MISSING_CHANNEL, severity, name, "channel is in neither trace") for name in unmatched
-    ]
-    events = {name for trace in (expected, observed) for name, _ in event_channels(trace)} if rules.types else set()
-    return len((there[0] & there[1]) | counts | events), missing
 
+    compared: int
+    only_expected: tuple[str, ...]
+    only_observed: tuple[str, ...]
+    nowhere: tuple[str, ...]
 
-def _missing(name: str, severity: Severity, *, from_observed: bool) -> Finding:
-    if from_observed:
-        return Finding(FindingKind.MISSING_CHANNEL, severity, name, "channel is missing from the observed trace")
-    return Finding(FindingKind.EXTRA_CHANNEL, severity, name, "channel is not in the expected trace")
+    @classmethod
+    def of(cls, expected: Trace, observed: Trace, rules: EventRules) -> _Channels:
+        flags = {*flag_channels(expected, rules.channels), *flag_channels(observed, rules.channels)}
+        wanted = flags | ({STATE} if rules.types or rules.states else set())
+        both = {name for name in wanted if name in expected.channels and name in observed.channels}
+        counts = {name for name in flags if name.startswith(_COUNTS)}
+        events = {name for trace in (expected, observed) for name, _ in event_channels(trace)} if rules.types else set()
+        single = sorted(wanted - both - counts)
+        nowhere = [name for name in rules.channels if not (_WILD & set(name) or name.startswith(_COUNTS))]
+        return cls(
+            len(both | counts | events),
+            tuple(name for name in single if name in expected.channels),
+            tuple(name for name in single if name in observed.channels),
+            tuple(name for name in nowhere if name not in flags),
+        )
+
+    def nothing_to_compare(self) -> str:
+        """Why this check would say nothing, or too little; empty when there is something."""
+        if self.nowhere:
+            return f"neither trace has {', '.join(self.nowhere)}"
+        if not self.compared and not self.only_expected and not self.only_observed:
+            return "neither trace has events, states or flags as this check asks for"
+        return ""
+
+    def one_sided(self, severity: Severity) -> list[Finding]:
+        """A finding for each channel that only one side has."""
+        kinds = (
+            (self.only_expected, FindingKind.MISSING_CHANNEL, "channel is missing from the observed trace"),
+            (self.only_observed, FindingKind.EXTRA_CHANNEL, "channel is not in the expected trace"),
+        )
+        return [Finding(kind, severity, name, words) for names, kind, words in kinds for name in names]
 
 
 def _told(
@@ -182,16 +206,12 @@ def _told(
         if severity is not None:
             severity = severity if check.blocks else Severity.NOTE
             findings.append(_finding(change, severity, rules, clock, changes, expected, observed))
-    shown = sorted(findings, key=lambda found: found.severity is not Severity.BLOCK)[:MAX_EVENT_FINDINGS]
-    hidden = [found for found in findings if found not in shown]
+    findings.sort(key=lambda found: found.severity is not Severity.BLOCK)
+    shown, hidden = findings[:MAX_EVENT_FINDINGS], findings[MAX_EVENT_FINDINGS:]
     if hidden:
-        severity = Severity.BLOCK if any(found.severity is Severity.BLOCK for found in hidden) else Severity.NOTE
-        counts: dict[str, int] = {}
-        for found in hidden:
-            name = found.words.split(" ", 1)[0]
-            counts[name] = counts.get(name, 0) + 1
+        counts = Counter(found.words.split(" ", 1)[0] for found in hidden)
         words = "and " + ", ".join(f"{count} more {name}" for name, count in sorted(counts.items()))
-        shown.append(Finding(FindingKind.EVENT, severity, "", words))
+        shown.append(Finding(FindingKind.EVENT, hidden[0].severity, "", words))
     return shown
 
 
