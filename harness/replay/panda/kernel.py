@@ -26,8 +26,9 @@ _SHIM = "shim.c"
 _OURS = "include"
 # Overflow and floating point are told to mean the same everywhere; the C library is the one of the process.
 _FLAGS = (
-    *("-std=gnu11", "-O2", "-w", "-fPIC", "-shared", "-nostdlib", "-fvisibility=hidden"),
+    *("-std=gnu11", "-O2", "-fPIC", "-shared", "-nostdlib", "-fvisibility=hidden"),
     *("-fwrapv", "-fno-strict-aliasing", "-ffp-contract=off"),
+    *("-Werror=implicit-function-declaration", "-Werror=incompatible-pointer-types", "-Werror=int-conversion"),
     "-DALLOW_DEBUG",  # all modes the headers know, as opendbc's own replay has them
 )
 _PLAIN = "-DCLOSET_PLAIN"
@@ -147,7 +148,7 @@ def _call(compiler: Compiler, sources: KernelSources, folder: Path, made: Path, 
     if done.returncode == 0:
         return ""
     lines = done.stderr.decode(errors="replace").replace(f"{folder}/headers/", "").splitlines()
-    return next((line for line in lines if "error" in line), lines[0] if lines else f"exit code {done.returncode}")
+    return next((line for line in lines if "error:" in line), lines[0] if lines else f"exit code {done.returncode}")
 
 
 @cache

@@ -162,6 +162,7 @@ def _motor_error(car: Toyota) -> None:
     car.hold(352, 3)
     car.rest()
     car.ramp(-345, 15, follows=False)
+    car.hold(-351, 3)
     car.hold(-352, 3)
     car.rest()
 
