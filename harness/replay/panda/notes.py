@@ -15,6 +15,7 @@ from harness.replay.panda.library import KernelRun
 FORMAT = 1
 _MOST_INTERVALS = 500
 _MOST_EPISODES = 200
+_MOST_REFUSALS = 500
 _MOST_SAMPLES = 8  # refused messages of one sender, with their bytes
 
 
@@ -53,6 +54,10 @@ def make_notes(
         "unexplained_commands": run.disagreements,
         "sent": {str(sender): _sender(attempts, sender, begin_ns) for sender in attempts.sent},
         "limits": limit_counts(attempts),
+        "refused_by_limits": [
+            {"message": _name(attempts, record), **_refusal(attempts, record, begin_ns)}
+            for record in np.flatnonzero(attempts.limited)[:_MOST_REFUSALS].tolist()
+        ],
         "episodes": [_episode(attempts, episode, begin_ns) for episode in episodes[:_MOST_EPISODES]],
         "episodes_total": len(episodes),
     }
@@ -101,16 +106,21 @@ def _sender(attempts: Attempts, sender: Sender, begin_ns: int) -> dict[str, Json
             " + ".join(reasons_of(mask)): int(np.count_nonzero(attempts.records["why"][refused] == mask))
             for mask in why
         },
-        "samples": [
-            {
-                "t_s": _seconds(attempts, record, begin_ns),
-                "bytes": attempts.data(record).hex(),
-                "reasons": list(reasons_of(int(attempts.records["why"][record]))),
-                "while_allowed": bool(attempts.allowed[record]),
-            }
-            for record in shown
-        ],
+        "samples": [_refusal(attempts, record, begin_ns) for record in shown],
     }
+
+
+def _refusal(attempts: Attempts, record: int, begin_ns: int) -> dict[str, Json]:
+    return {
+        "t_s": _seconds(attempts, record, begin_ns),
+        "bytes": attempts.data(record).hex(),
+        "reasons": list(reasons_of(int(attempts.records["why"][record]))),
+        "while_allowed": bool(attempts.allowed[record]),
+    }
+
+
+def _name(attempts: Attempts, record: int) -> str:
+    return str(Sender(int(attempts.record_buses[record]), int(attempts.record_addresses[record])))
 
 
 def _episode(attempts: Attempts, episode: Episode, begin_ns: int) -> dict[str, Json]:

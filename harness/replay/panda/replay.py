@@ -1,4 +1,9 @@
-"""The panda_safety replayer: a log's CAN through the car-side safety kernel, one trace a kernel."""
+"""The panda_safety replayer: a log's CAN through the car-side safety kernel, one trace a kernel.
+
+Buses are counted modulo four, so a second panda's (4 to 6) stand for the car's; the safety mode is that of the last of
+carParams.safetyConfigs, as in opendbc's own replay. What the panda's main loop adds to the kernel (heartbeat, power
+save) is not in the headers and not replayed.
+"""
 
 from __future__ import annotations
 

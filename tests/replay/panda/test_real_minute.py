@@ -40,7 +40,9 @@ def test_figures(real_log: Path, installed_kernel: Path, replay: Callable[..., A
     notes = json.loads((out / "a.notes.json").read_bytes())
     steering = notes["sent"][STEERING]
     assert (steering["sent"], steering["refused"], steering["refused_while_allowed"]) == (6000, 291, 291)
-    assert measured["blocked_limit"] == 291
+    assert measured["blocked_limit"] == len(notes["refused_by_limits"]) == 291
+    assert notes["refused_by_limits"][0]["message"] == STEERING
+    assert notes["refused_by_limits"][0]["bytes"] == "d1ffe2009d"
     # What openpilot of 2018 said in the place of a radar and a driving support unit.
     unlisted = {sender for sender, entry in notes["sent"].items() if set(entry["reasons"]) == {"notListed"}}
     assert {"1:0x343", "1:0x240", "1:0x383", "0:0x367", "0:0x489"} <= unlisted
