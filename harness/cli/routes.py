@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from harness.cli.corpus import coverage_routes, find_routes, index_routes
 from harness.cli.options import echo_json, json_option
 from harness.errors import ConfigError
 from harness.recording.importing import detect_source, import_recordings
@@ -16,9 +17,13 @@ from harness.recording.video import open_video
 _CAMERAS = ("fcamera", "ecamera", "dcamera")
 
 
-@click.group(short_help="List, import and describe recordings.")
+@click.group(short_help="List, import, describe, index and find recordings.")
 def routes() -> None:
-    """Recordings on disk: list, import, describe."""
+    """Recordings on disk: list, import, describe, index and find."""
+
+
+for command in (index_routes, find_routes, coverage_routes):
+    routes.add_command(command)
 
 
 @routes.command("ls", epilog="\b\nExample:\n  closet routes ls /data/drives --json")
