@@ -115,6 +115,10 @@ def _replayer(name: str) -> Callable[[Job, int, Progress], dict[str, Outcome]]:
         from harness.replay.panda.replay import replay_panda_safety  # noqa: PLC0415
 
         return replay_panda_safety
+    if name == "selfdrive_state":
+        from harness.replay.selfdrive.replay import replay_selfdrive_state  # noqa: PLC0415
+
+        return replay_selfdrive_state
     raise ConfigError(f"no replayer is called {name!r}", where="replayer", remedy=f"one of {', '.join(REPLAYERS)}")
 
 

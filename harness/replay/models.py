@@ -7,6 +7,7 @@ from pathlib import Path
 
 from harness.errors import ConfigError
 from harness.replay.panda.spec import find_kernel
+from harness.replay.selfdrive.rules import find_rules
 
 VISION, POLICY = "driving_vision.onnx", "driving_policy.onnx"
 SUPERCOMBO, DRIVER_MONITORING = "driving_supercombo.onnx", "dmonitoring_model.onnx"
@@ -26,6 +27,8 @@ def find_model(path: Path, replayer: str) -> tuple[tuple[str, Path], ...]:
     """
     if replayer == "panda_safety":
         return find_kernel(path)
+    if replayer == "selfdrive_state":
+        return find_rules(path)
     if replayer not in _SINGLE_FILES:
         raise ConfigError(
             f"no replayer is called {replayer!r}", where=str(path), remedy=f"one of {', '.join(_SINGLE_FILES)}"

@@ -54,6 +54,16 @@ class PandaSafetyOptions:
     seed: bool = True
 
 
+@dataclass(frozen=True, slots=True)
+class SelfdriveOptions:
+    """Which events drive the state machine: the log's (`recorded`) or re-derived ones (`derived`).
+
+    `mode` None means recorded where the log carries events, else derived.
+    """
+
+    mode: str | None = None
+
+
 def parse_driving_model_options(options: Mapping[str, Json], *, replayer: str = "driving_model") -> DrivingModelOptions:
     """Checked options of a driving_model replay; ConfigError names every mistake."""
     if replayer != "driving_model":
@@ -99,6 +109,14 @@ def parse_panda_safety_options(options: Mapping[str, Json]) -> PandaSafetyOption
         sent=reader.word("sent", ("sendcan", "echoes")),
         seed=reader.flag("seed") is not False,
     )
+    reader.finish()
+    return parsed
+
+
+def parse_selfdrive_options(options: Mapping[str, Json]) -> SelfdriveOptions:
+    """Checked options of a selfdrive_state replay; ConfigError names every mistake."""
+    reader = _Reader(options, "selfdrive_state")
+    parsed = SelfdriveOptions(mode=reader.word("mode", ("recorded", "derived")))
     reader.finish()
     return parsed
 

@@ -1,0 +1,61 @@
+"""Driving a state machine over rows of event types: ours in this process, somebody's own in another."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from harness.replay.selfdrive.inputs import Bools
+from harness.replay.selfdrive.machine import ACTIVE_STATES, DISABLED, step
+
+
+@dataclass(frozen=True, slots=True)
+class Course:
+    """What a machine is driven with: `types` (n,) of every row, `held` (n,) rows in which it is not updated."""
+
+    types: npt.NDArray[np.uint16]
+    held: Bools
+    start: int
+    soft_disable_frames: int
+
+
+@dataclass(frozen=True, slots=True)
+class MachineRun:
+    """What came of it, each (n,): the state and timer after every row, and the types of alerts that may be shown."""
+
+    states: npt.NDArray[np.uint8]
+    timers: npt.NDArray[np.uint16]
+    alerts: npt.NDArray[np.uint16]
+
+    @property
+    def enabled(self) -> Bools:
+        """(n,) openpilot is on."""
+        enabled: Bools = self.states != DISABLED
+        return enabled
+
+    @property
+    def active(self) -> Bools:
+        """(n,) openpilot acts on the car."""
+        active: Bools = np.isin(self.states, ACTIVE_STATES)
+        return active
+
+
+Machine: TypeAlias = Callable[[Course], MachineRun]
+
+
+def run_machine(course: Course) -> MachineRun:
+    """Our own machine over all rows."""
+    state, timer, frames = course.start, 0, course.soft_disable_frames
+    states, timers, alerts = [], [], []
+    for types, held in zip(course.types.tolist(), course.held.tolist(), strict=True):
+        shown = 0
+        if not held:
+            state, timer, shown = step(state, timer, types, frames)
+        states.append(state)
+        timers.append(timer)
+        alerts.append(shown)
+    return MachineRun(np.array(states, np.uint8), np.array(timers, np.uint16), np.array(alerts, np.uint16))
