@@ -92,6 +92,15 @@ class DataError(ClosetError):
     exit_code = ExitCode.NO_VERDICT
 
 
+def no_room(error: OSError) -> DataError:
+    """What to say of a file operation that this machine refused: a full disk, a folder that may not be written."""
+    return DataError(
+        f"this machine refused: {error.strerror or error}",
+        where=str(error.filename or ""),
+        remedy="make room or mend the permissions, then closet resume RUN",
+    )
+
+
 class DeviceError(ClosetError):
     """A device or the way to it failed: ERROR after the retries, another device may try."""
 

@@ -198,16 +198,8 @@ class Scheduler:
             return done
         for item in [entry for entry in self._queue if all(shelf.gone for shelf in self._able(entry.work))]:
             self._queue.remove(item)
-            reasons = [
-                f"{shelf.device.name}: {shelf.error.problem}"
-                for shelf in self._able(item.work)
-                if shelf.error is not None
-            ]
-            unreachable = UnreachableError(
-                f"no {item.work.device_kind} device is left: {'; '.join(reasons)}",
-                remedy="see whether the devices are up, then resume the run",
-            )
-            done.append(self._finish(item, reported_error(item.attempts) or unreachable.describe()))
+            lost = [(shelf.device.name, shelf.error) for shelf in self._able(item.work) if shelf.error is not None]
+            done.append(self._finish(item, reported_error(item.attempts) or _nobody_left(item.work, lost)))
         return done
 
     def _assign(self, now_s: float) -> list[Instruction]:
@@ -305,6 +297,17 @@ def refuse_impossible(works: Sequence[Work], devices: Sequence[Device]) -> None:
     for what, names in (("work", [work.id for work in works]), ("device", [device.name for device in devices])):
         if twice := [name for name, count in Counter(names).items() if count > 1]:
             raise ConfigError(f"{what} {twice[0]} is there twice", where="devices", remedy="give each its own name")
+
+
+def _nobody_left(work: Work, lost: list[tuple[str, ErrorDescription]]) -> ErrorDescription:
+    """Why no device can do a work: what kept all of them away when it was the same, else that they are unreachable."""
+    reasons = "; ".join(f"{name}: {error.problem}" for name, error in lost)
+    remedies = {error.kind: error.remedy for _, error in lost}
+    kind, remedy = next(iter(remedies.items())) if len(remedies) == 1 else (UnreachableError.__name__, "")
+    remedy = remedy or "see whether the devices are up"
+    return ErrorDescription(
+        kind, f"no {work.device_kind} device is left: {reasons}", remedy=f"{remedy}, then resume the run"
+    )
 
 
 def reported_error(attempts: Sequence[Attempt]) -> ErrorDescription | None:
