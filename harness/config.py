@@ -13,7 +13,7 @@ import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from harness.domain import ENGAGEMENT_STATES, EVENT_CLASSES, Check, Device, DeviceKind, EventRules, Json, Tolerance
-from harness.errors import ConfigError, ConfigMistakesError
+from harness.errors import ConfigError, ConfigMistakesError, NothingToRunError
 
 _MAX_BYTES = 4 << 20  # a suite is written by people; anything larger is not one
 _Place = tuple[str | int, ...]
@@ -99,7 +99,7 @@ class _ReplayerFile(_Strict):
 class _RoutesFile(_Strict):
     folder: str
     select: list[str] = Field(default_factory=list)
-    where: str = ""
+    where: str | None = Field(default=None, min_length=1)
 
 
 class _TargetFile(_Strict):
@@ -206,7 +206,7 @@ def load_suite(path: Path) -> Suite:
         return f"{path}:{_line(places, place)}"
 
     routes = tuple(
-        RouteSource(_resolved(folder, entry.folder), tuple(entry.select), where("routes", number), entry.where)
+        RouteSource(_resolved(folder, entry.folder), tuple(entry.select), where("routes", number), entry.where or "")
         for number, entry in enumerate(suite.routes)
     )
     replayers = tuple(
@@ -268,8 +268,9 @@ def load_fleet(path: Path) -> Fleet:
 
 
 def gather(actions: list[Callable[[], object]]) -> None:
-    """Run all `actions`; raise every ConfigError they raised at once."""
+    """Run all `actions`; raise every ConfigError they raised at once, or else the first that found nothing to run."""
     errors: list[ConfigError] = []
+    nothing: NothingToRunError | None = None
     for action in actions:
         try:
             action()
@@ -277,8 +278,12 @@ def gather(actions: list[Callable[[], object]]) -> None:
             errors.extend(many.errors)
         except ConfigError as error:
             errors.append(error)
+        except NothingToRunError as error:
+            nothing = nothing or error
     if errors:
         raise ConfigMistakesError(tuple(errors))
+    if nothing is not None:
+        raise nothing
 
 
 def _check(name: str, entry: _CheckFile) -> Check:

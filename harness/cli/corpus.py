@@ -85,7 +85,8 @@ def find_routes(expression: str, only_names: bool, as_json: bool) -> None:
     with _open(must_exist=True) as corpus:
         rows = corpus.find(query) if as_json else corpus.find(query, _SHOWN)
         if as_json:
-            echo_json([{**row, "disablings": corpus.disablings(str(row["segment"]))} for row in rows])
+            events = corpus.disablings(query)
+            echo_json([{**row, "disablings": events.get((str(row["segment"]), str(row["place"])), [])} for row in rows])
             return
         total = corpus.count()
     for row in rows:
@@ -169,9 +170,9 @@ def _line(row: Mapping[str, object]) -> str:
     engaged_s = row["engaged_s"]
     engaged = "engaged ?" if engaged_s is None else f"engaged {engaged_s:>5} s"
     events = [
-        f"{row[column]:.0f} {words}"
+        f"{row[column]} {words}"
         for column, words in (("soft_disables", "soft"), ("immediate_disables", "immediate"), ("user_disables", "user"))
-        if isinstance(row[column], float) and row[column]
+        if row[column]
     ]
     car = str(row["car"]) or "unknown car"
     return f"{row['segment']}  {car:<28} {row['device'] or '?':<6} {engaged}  {', '.join(events)}".rstrip()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +12,8 @@ from harness.domain import Check, DeviceKind, NamedBlob, Plan
 from harness.errors import ConfigError, NothingToRunError
 from harness.pipeline.request import ModelChoice, Request
 from harness.plan import Case, make_plan
+from harness.recording.corpus import CORPUS_FILE, Corpus
+from harness.recording.corpus_query import Query, parse_query
 from harness.recording.layout import Recording, find_recordings
 from harness.recording.names import parse_selector
 from harness.replay import REPLAYERS, inputs_needed
@@ -52,7 +54,7 @@ def prepare(request: Request, store: Store) -> Prepared:
     models: dict[str, _Models] = {}
 
     def look_for_recordings(source: RouteSource) -> Callable[[], None]:
-        return lambda: recordings.update((str(found.segment), found) for found in _select(source))
+        return lambda: recordings.update((str(found.segment), found) for found in _select(source, store.home))
 
     def look_for_models(config: ReplayerConfig) -> Callable[[], None]:
         return lambda: models.update({config.name: _choose(config, request)})
@@ -132,7 +134,9 @@ def _wanted(segment: str, only: tuple[str, ...]) -> bool:
     return not only or any(fnmatch.fnmatchcase(segment, f"*{pattern.replace('|', '/')}*") for pattern in only)
 
 
-def _select(source: RouteSource) -> list[Recording]:
+def _select(source: RouteSource, home: Path | None = None) -> list[Recording]:
+    """The recordings of a source. Its condition is checked, and held against the corpus index if `home` is given."""
+    query = parse_query(source.condition, where=source.where) if source.condition else None
     if not source.folder.is_dir():
         raise ConfigError(
             f"no folder {source.folder}", where=source.where, remedy="closet routes import SOURCE --to DIR fills one"
@@ -142,6 +146,8 @@ def _select(source: RouteSource) -> list[Recording]:
         raise ConfigError(
             f"no recording in {source.folder}", where=source.where, remedy="closet routes ls shows a folder"
         )
+    if query is not None and home is not None:
+        found = _where(source, query, found, home)
     if not source.select:
         return list(found)
     selected: list[Recording] = []
@@ -157,6 +163,26 @@ def _select(source: RouteSource) -> list[Recording]:
             )
         selected.extend(of_route[number] for number in numbers)
     return selected
+
+
+def _where(source: RouteSource, query: Query, found: Sequence[Recording], home: Path) -> tuple[Recording, ...]:
+    """Those that the condition picks, by an index brought up to date for it.
+
+    A log that cannot be read may be what was looked for: unless the condition speaks of errors itself, it stays in, and
+    its trial says what is wrong with it.
+    """
+    with Corpus(home / CORPUS_FILE) as corpus:
+        corpus.index([source.folder])
+        picked, unread = corpus.select(source.folder, query)
+    chosen = picked if "error" in query.names else picked | unread
+    kept = tuple(recording for recording in found if str(recording.segment) in chosen)
+    if not kept:
+        raise NothingToRunError(
+            f"no segment in {source.folder} fits {source.condition}",
+            where=source.where,
+            remedy="closet routes index and closet routes find show what does",
+        )
+    return kept
 
 
 def _check_replayer(config: ReplayerConfig) -> None:

@@ -133,15 +133,18 @@ class Corpus:
         )
         return [dict(zip(names, row, strict=True)) for row in cursor]
 
-    def disablings(self, segment: str) -> list[dict[str, Value]]:
-        """The disabling events of a segment in time order."""
-        cursor = self._connection.execute(
-            "SELECT DISTINCT type, name, start_s, end_s, engaged, outcome FROM disablings "
-            "WHERE segment_id IN (SELECT id FROM segments WHERE segment = ?) ORDER BY start_s, type, name",
-            (segment,),
-        )
+    def disablings(self, query: Query) -> dict[tuple[str, str], list[dict[str, Value]]]:
+        """The disabling events of the segments that `query` picks, in time order, by segment and place."""
         names = ("type", "name", "start_s", "end_s", "engaged", "outcome")
-        return [dict(zip(names, row, strict=True)) for row in cursor]
+        cursor = self._connection.execute(
+            f"SELECT segment, place, {', '.join(names)} FROM disablings JOIN segments ON id = segment_id "  # noqa: S608
+            f"WHERE {query.sql} ORDER BY start_s, type, name",
+            query.values,
+        )
+        found: dict[tuple[str, str], list[dict[str, Value]]] = {}
+        for segment, place, *values in cursor:
+            found.setdefault((segment, place), []).append(dict(zip(names, values, strict=True)))
+        return found
 
     def select(self, folder: Path, query: Query) -> tuple[set[str], set[str]]:
         """The segments below `folder` that `query` picks, and those that it cannot judge: their log was not read."""

@@ -14,6 +14,7 @@ class ColumnType(StrEnum):
 
     TEXT = "TEXT"
     NUMBER = "REAL"
+    COUNT = "INT"
     FLAG = "INTEGER"
 
 
@@ -34,12 +35,16 @@ def _number(name: str, words: str) -> Column:
     return Column(name, ColumnType.NUMBER, words)
 
 
+def _count(name: str, words: str) -> Column:
+    return Column(name, ColumnType.COUNT, words)
+
+
 # Counts first: what is asked for most stands first in a row, where SQLite finds it soonest.
 COLUMNS: tuple[Column, ...] = (
     _text("segment", "dongle/log_id/number"),
-    _number("soft_disables", "times a softDisable event came while engaged"),
-    _number("immediate_disables", "times an immediateDisable event came while engaged"),
-    _number("user_disables", "times a userDisable event came while engaged"),
+    _count("soft_disables", "times a softDisable event came while engaged"),
+    _count("immediate_disables", "times an immediateDisable event came while engaged"),
+    _count("user_disables", "times a userDisable event came while engaged"),
     _text("brand", "brand of the car, as toyota"),
     _text("car", "fingerprint of the car"),
     _text("device", "kind of device: tici, tizi, mici …"),
@@ -63,10 +68,10 @@ COLUMNS: tuple[Column, ...] = (
     _text("soft_disable_events", "names of the softDisable events while engaged, with a space before and after each"),
     _text("immediate_disable_events", "the same of immediateDisable"),
     _text("user_disable_events", "the same of userDisable"),
-    _number("soft_disables_any", "softDisable intervals, engaged or not"),
+    _count("soft_disables_any", "softDisable intervals, engaged or not"),
     _text("route", "dongle/log_id"),
     _text("dongle", "dongle id"),
-    _number("number", "number of the segment in its route"),
+    _count("number", "number of the segment in its route"),
     _text("log", "which log was read: rlog or qlog"),
     _text("files", "files there are, with a space before and after each, as ' rlog fcamera '"),
     _text("commit_id", "git commit of openpilot"),
