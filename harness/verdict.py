@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from pydantic import TypeAdapter, ValidationError
@@ -148,14 +148,6 @@ class RunRecord:
     harness_error: str = ""
     harness_version: str = ""
     format: int = RECORD_FORMAT
-
-    def with_result(self, result: JobResult) -> RunRecord:
-        """The record with the entry of the same name replaced; raises KeyError for a name that was not planned."""
-        names = [entry.name for entry in self.results]
-        if result.name not in names:
-            raise KeyError(result.name)
-        place = names.index(result.name)
-        return replace(self, results=(*self.results[:place], result, *self.results[place + 1 :]))
 
 
 def judge(checks: tuple[CheckResult, ...], error: ErrorDescription | None) -> Verdict:

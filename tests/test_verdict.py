@@ -195,15 +195,6 @@ def test_the_gate_says_why(verdicts, rest, reason):
     assert gate(record_of(*verdicts, **rest)).reason == reason
 
 
-def test_a_job_replaces_only_its_own_entry():
-    record = record_of(E, E, E)
-    after = record.with_result(trial("d/l/1", P))
-    assert [result.verdict for result in after.results] == [E, P, E]
-    assert [result.name for result in after.results] == [result.name for result in record.results]
-    with pytest.raises(KeyError):
-        record.with_result(trial("not planned", P))
-
-
 def test_blocking_findings_in_check_order():
     assert trial("a", F).blocking == (BLOCK,)
     assert trial("a", P).blocking == ()
