@@ -21,10 +21,11 @@ from harness.domain import Json, canonical_json
 from harness.errors import ClosetError, ConfigError, DataError
 from harness.files import file_sha256, write_text
 from harness.recording.can_frames import CanTable, read_can
-from harness.recording.log import Log, load_log
+from harness.recording.log import Log
 from harness.recording.log_schema import payload_schema
 from harness.recording.services import ordinal_of
 from harness.replay import REPLAYERS
+from harness.replay.drive import load_whole_log
 from harness.replay.job import Job, Outcome, Progress, ReplayRequest
 from harness.replay.options import PandaSafetyOptions, parse_panda_safety_options
 from harness.replay.panda.blocked import REASONS, Attempts, collect_attempts, find_episodes
@@ -74,7 +75,7 @@ def replay_panda_safety(job: Job, threads: int, progress: Progress) -> dict[str,
     options = parse_panda_safety_options(job.options)
     progress("reading", 0, 0)
     name, path = job.needed("rlog")
-    log = load_log(path)
+    log = load_whole_log(path, name)
     loaded_s = time.monotonic()
     drive = _load_drive(log, options, {name: file_sha256(path)})
     common = {"read_s": loaded_s - begin_s, "columns_s": time.monotonic() - loaded_s}
