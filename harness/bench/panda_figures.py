@@ -50,7 +50,7 @@ def kernel_speed(bench: Workbench) -> float:
     """Seconds of CAN that pass through the kernel in a second, from the indexed log to the kernel's answers."""
     log = _can_minute(bench)
     folder = bench.folder / "kernel"
-    folder.mkdir(exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
     (folder / SPEC_NAME).write_text("format: 1\nopendbc: installed\n")
     kernel = provide_kernel(dict(find_kernel(folder)), folder)
     setup = SafetySetup(_TOYOTA, _EPS_FACTOR, 0, seeds=True, echoes_sent=False)

@@ -24,12 +24,13 @@ def throughput(bench: Workbench) -> float:
     count = bench.scale.segments
     jobs = [_job(bench, number, ("a",), fresh_cache=True) for number in range(count)]
 
-    def run() -> float:
+    def run() -> tuple[float, float]:
         return run_jobs(jobs, bench.cores)
 
-    wall_s, costs = _between_floors(bench, run)
+    (wall_s, cpu_s), costs = _between_floors(bench, run)
     floor_s = count * _frames(bench) * costs.total_s / bench.cores
-    bench.tell(f"{count} segments on {bench.cores} cores: {wall_s:.1f} s, floor {floor_s:.1f} s")
+    busy = f"{cpu_s / bench.cores:.1f} s of processor a core"
+    bench.tell(f"{count} segments on {bench.cores} cores: {wall_s:.1f} s, floor {floor_s:.1f} s; {busy}")
     return wall_s / floor_s
 
 

@@ -87,17 +87,21 @@ def run_job(job: Path, threads: int) -> Usage:
     return Usage(wall_s, used.ru_utime + used.ru_stime, max(peaks), measurements)
 
 
-def run_jobs(jobs: Sequence[Path], slots: int) -> float:
-    """Run jobs on `slots` one-threaded workers at a time, as a device does; wall seconds from first to last."""
+def run_jobs(jobs: Sequence[Path], slots: int) -> tuple[float, float]:
+    """Run jobs on `slots` one-threaded workers at a time, as a device does.
+
+    Wall seconds from the first start to the last end, and processor seconds of all.
+    """
     waiting: queue.SimpleQueue[Path] = queue.SimpleQueue()
     for job in jobs:
         waiting.put(job)
     failures: list[Exception] = []
+    used: list[Usage] = []
 
     def work() -> None:
         try:
             while True:
-                run_job(waiting.get_nowait(), 1)
+                used.append(run_job(waiting.get_nowait(), 1))
         except queue.Empty:
             return
         except (ClosetError, OSError) as error:
@@ -111,7 +115,7 @@ def run_jobs(jobs: Sequence[Path], slots: int) -> float:
         worker.join()
     if failures:
         raise failures[0]
-    return time.perf_counter() - begin
+    return time.perf_counter() - begin, sum(usage.cpu_s for usage in used)
 
 
 def _watch(pid: int, peaks: list[float]) -> None:

@@ -26,7 +26,7 @@ from harness.errors import from_description
 def bench(names: tuple[str, ...], quick: bool, keep: Path | None, as_json: bool) -> None:
     """Measure how fast this machine replays, reads logs, runs suites and stages files.
 
-    NAME is the beginning of a figure's name or a pattern; without one all are measured, in about six minutes on two
+    NAME is the beginning of a figure's name or a pattern; without one all are measured, in about seven minutes on two
     cores. Each figure is a ratio or a rate measured within this run; a figure that misses its goal is told in the table
     and does not change the exit code.
     """
