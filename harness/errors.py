@@ -6,6 +6,7 @@ across a process boundary as a plain value, so that the first specific cause is 
 
 from __future__ import annotations
 
+import errno
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import ClassVar
@@ -92,8 +93,16 @@ class DataError(ClosetError):
     exit_code = ExitCode.NO_VERDICT
 
 
-def no_room(error: OSError) -> DataError:
-    """What to say of a file operation that this machine refused: a full disk, a folder that may not be written."""
+_REFUSALS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS, errno.EMFILE, errno.ENFILE})
+
+
+def refused_here(error: OSError) -> DataError | None:
+    """What to say when this machine refused a file operation: a full disk, a folder that may not be written.
+
+    None for any other error of the system: that one is a bug of ours.
+    """
+    if error.errno not in _REFUSALS:
+        return None
     return DataError(
         f"this machine refused: {error.strerror or error}",
         where=str(error.filename or ""),

@@ -16,7 +16,7 @@ from harness.cli.logs import log
 from harness.cli.results import diff, report
 from harness.cli.routes import routes
 from harness.cli.suites import check, plan, resume, run
-from harness.errors import ClosetError, ExitCode, no_room
+from harness.errors import ClosetError, ExitCode, refused_here
 
 _EXAMPLES = """\b
 Examples:
@@ -61,9 +61,9 @@ def main(arguments: list[str] | None = None) -> int:
         # The reader of our output (`| head`) has seen enough; Python must not complain when it closes the stream.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return ExitCode.GATE_OPEN
-    except OSError as error:
-        return _tell(no_room(error))
-    except Exception:  # noqa: BLE001 the last line of defence: a bug of ours is told as one
+    except Exception as error:  # noqa: BLE001 the last line of defence: a bug of ours is told as one
+        if isinstance(error, OSError) and (refusal := refused_here(error)):
+            return _tell(refusal)
         traceback.print_exc()
         click.echo("closet: this is a bug of the harness, please report it with the lines above", err=True)
         return ExitCode.HARNESS_BUG

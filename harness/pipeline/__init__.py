@@ -12,7 +12,7 @@ from pathlib import Path
 
 from harness import __version__
 from harness.domain import Trial
-from harness.errors import ClosetError, no_room
+from harness.errors import ClosetError, refused_here
 from harness.files import write_text
 from harness.pipeline.events import Judged, Observer, Planned
 from harness.pipeline.execute import Replayed, replay, stored
@@ -77,13 +77,14 @@ def execute_run(
             if time.monotonic() - written_s > _WRITE_EVERY_S:
                 written_s = time.monotonic()
                 write(record)
-    except (ClosetError, OSError) as error:
-        cause = error if isinstance(error, ClosetError) else no_room(error)
-        for name, result in results.items():
-            if result.error == NOT_RUN:
-                results[name] = replace(result, error=cause.describe())
-    except Exception:  # noqa: BLE001 a bug of ours must be in the record, where the gate sees it
-        record = replace(record, harness_error=traceback.format_exc())
+    except Exception as error:  # noqa: BLE001 whatever it was must be in the record, where the gate sees it
+        cause = refused_here(error) if isinstance(error, OSError) else error
+        if isinstance(cause, ClosetError):
+            for name, result in results.items():
+                if result.error == NOT_RUN:
+                    results[name] = replace(result, error=cause.describe())
+        else:
+            record = replace(record, harness_error=traceback.format_exc())
     record = write(replace(record, interrupted=stop.is_set()))
     write_text(folder / JUNIT, render_junit(record))
     write_text(folder / SUMMARY, render_summary(record, run_folder=str(folder)))
