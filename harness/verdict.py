@@ -7,9 +7,12 @@ from enum import StrEnum
 
 from pydantic import TypeAdapter, ValidationError
 
-from harness.errors import DataError, ErrorDescription, ExitCode
+from harness.errors import ClosetError, DataError, ErrorDescription, ExitCode
 
 RECORD_FORMAT = 1
+
+# The kind of an error that names nobody else's fault.
+OUR_BUG = ClosetError.__name__
 
 # The "channel" of the finding that says which channel left first, and so where to begin looking.
 FIRST_TO_MOVE = "first to move"
@@ -188,6 +191,10 @@ def gate(record: RunRecord) -> Gate:
     if record.harness_error:
         holds.append(ExitCode.HARNESS_BUG)
         reasons.append(f"a bug of the harness: {(record.harness_error.strip().splitlines() or ['unknown'])[-1]}")
+    bugs = [result for result in record.results if result.error is not None and result.error.kind == OUR_BUG]
+    if bugs:
+        holds.append(ExitCode.HARNESS_BUG)
+        reasons.append(f"{_counted(len(bugs), 'job')} ended by a bug of the harness")
     if counts[Verdict.FAIL]:
         holds.append(ExitCode.REGRESSION)
         reasons.append(_counted(counts[Verdict.FAIL], "regression"))

@@ -195,6 +195,13 @@ def test_the_gate_says_why(verdicts, rest, reason):
     assert gate(record_of(*verdicts, **rest)).reason == reason
 
 
+def test_a_job_that_a_bug_of_ours_ended_is_told_as_a_bug():
+    bug = replace(trial("d/l/0", E), error=ErrorDescription("ClosetError", "the worker ended without result.json"))
+    decided = gate(record_of(E, F, results=(bug, trial("d/l/1", F))))
+    assert decided.exit_code is ExitCode.HARNESS_BUG
+    assert "1 job ended by a bug of the harness, 1 regression" in decided.reason
+
+
 def test_blocking_findings_in_check_order():
     assert trial("a", F).blocking == (BLOCK,)
     assert trial("a", P).blocking == ()
