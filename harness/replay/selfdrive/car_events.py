@@ -66,8 +66,7 @@ def resume_blocked(inputs: Inputs, rules: Rules) -> Bools:
     for button in _RESUMING_BUTTONS:
         pressed |= inputs.buttons[button][0]
     unset = inputs.car["vCruise"] > rules["cruise_speed_set_max_kph"]
-    blocked: Bools = pressed & unset
-    return blocked
+    return pressed & np.asarray(unset, np.bool_)
 
 
 def rising(flags: Bools) -> Bools:

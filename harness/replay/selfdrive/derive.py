@@ -38,11 +38,11 @@ from harness.replay.selfdrive.driving_events import (
     special_mode_events,
 )
 from harness.replay.selfdrive.health import CAMERAS, SUBSCRIBED, Messages, judge_messages
-from harness.replay.selfdrive.inputs import Bools, Inputs
+from harness.replay.selfdrive.inputs import Bools, Inputs, Int64s
 from harness.replay.selfdrive.machine import DISABLED, ENABLED, IMMEDIATE_DISABLE, NO_ENTRY, SOFT_DISABLE
 from harness.replay.selfdrive.recorded import INITIALIZING
 from harness.replay.selfdrive.rules import Rules
-from harness.replay.selfdrive.run import Course, Machine, MachineRun
+from harness.replay.selfdrive.run import Course, Machine, MachineRun, drive
 
 Masks = npt.NDArray[np.uint16]
 
@@ -79,7 +79,9 @@ class Derivation:
 
     def finish(self, states: npt.NDArray[np.uint8]) -> dict[str, Bools]:
         """All events by name, given the states (n,) of a run of the machine."""
-        enabled_before = np.concatenate([[self.start != DISABLED], states[:-1] != DISABLED])
+        enabled_before = np.concatenate([[False], states[:-1] != DISABLED])
+        if self.initialized.any():
+            enabled_before[int(np.argmax(self.initialized))] = self.start != DISABLED
         before = dict(self.before)
         mismatch = self._mismatch(enabled_before)
         before["controlsMismatch"] = before.get("controlsMismatch", np.zeros_like(mismatch)) | mismatch
@@ -100,7 +102,7 @@ class Derivation:
         places = np.arange(len(enabled_before))
         counted = np.cumsum(enabled_before & self.refused)
         off = np.maximum.accumulate(np.where(enabled_before, -1, places))
-        total = counted - np.where(off >= 0, counted[off], 0)
+        total: Int64s = counted - np.where(off >= 0, counted[off], 0)
         mismatch: Bools = (total >= self.rules["mismatch_frames"]) & enabled_before
         return mismatch
 
@@ -164,14 +166,15 @@ def settle(
 
     A run without what depends on it is right up to the first row that does; each go is right to one such row more.
     """
-    events = derivation.finish(np.full(len(derivation.inputs), derivation.start, np.uint8))
-    run = machine(course(events))
+    before = np.full(len(derivation.inputs), DISABLED, np.uint8)
+    events = derivation.finish(np.full_like(before, derivation.start))
+    run = drive(machine, course(events), before)
     for _ in range(len(derivation.inputs) + 1):
         again = derivation.finish(run.states)
         if again.keys() == events.keys() and all(np.array_equal(again[name], events[name]) for name in again):
             return events, run
         events = again
-        run = machine(course(events))
+        run = drive(machine, course(events), before)
     raise DataError(
         "events and states do not come to agree", where=derivation.inputs.log.where, remedy="report the log"
     )

@@ -98,7 +98,7 @@ class Inputs:
     def place_times(self, t_ns: Int64s) -> tuple[Int64s, Bools]:
         """For messages at `t_ns` (m,): which one each row sees (n,), and whether it is new there (n,)."""
         latest = np.searchsorted(t_ns, self.t_ns, side="right") - 1
-        before = np.concatenate([[-1 if self.starts_route else int(latest[0])], latest[:-1]])
+        before = np.concatenate([[-1], latest[:-1]])
         return np.maximum(latest, 0), latest > before
 
     def row_of(self, t_ns: Int64s) -> Int64s:

@@ -24,7 +24,7 @@ from harness.replay.selfdrive.inputs import Bools, Inputs
 from harness.replay.selfdrive.machine import DISABLED, ENABLED
 from harness.replay.selfdrive.recorded import INITIALIZING, Recorded
 from harness.replay.selfdrive.rules import OF_THE_LOG, Rules, RuleSpec, release_rules
-from harness.replay.selfdrive.run import Course, Machine, MachineRun, run_machine
+from harness.replay.selfdrive.run import Course, Machine, MachineRun, drive, run_machine
 
 RECORDED, DERIVED = "recorded", "derived"
 
@@ -85,7 +85,9 @@ def replay_recorded(inputs: Inputs, recorded: Recorded, rules: Rules, spec: Rule
     _, _, allowed = panda_events(inputs, rules)
     ready = np.flatnonzero(~held)
     start = ENABLED if ready.size and allowed[ready[0]] else DISABLED
-    run = machine(Course(types, held, start, rules.soft_disable_frames))
+    # Before the first list nothing is known but that it went on; before initialisation it is off.
+    before = np.where(recorded.known | passive, DISABLED, start).astype(np.uint8)
+    run = drive(machine, Course(types, held, start, rules.soft_disable_frames), before)
     return _replayed(RECORDED, masks, run, agreement, recorded, derivation)
 
 

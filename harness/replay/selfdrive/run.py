@@ -47,6 +47,21 @@ class MachineRun:
 Machine: TypeAlias = Callable[[Course], MachineRun]
 
 
+def drive(machine: Machine, course: Course, before: npt.NDArray[np.uint8]) -> MachineRun:
+    """Run a machine from the first row in which it is updated; until then the states are those of `before` (n,)."""
+    moving = np.flatnonzero(~course.held)
+    first = int(moving[0]) if moving.size else len(course.held)
+    nothing = np.zeros(first, np.uint16)
+    if first == len(course.held):
+        return MachineRun(before.copy(), nothing, nothing)
+    run = machine(Course(course.types[first:], course.held[first:], course.start, course.soft_disable_frames))
+    return MachineRun(
+        np.concatenate([before[:first], run.states]),
+        np.concatenate([nothing, run.timers]),
+        np.concatenate([nothing, run.alerts]),
+    )
+
+
 def run_machine(course: Course) -> MachineRun:
     """Our own machine over all rows."""
     state, timer, frames = course.start, 0, course.soft_disable_frames
