@@ -40,7 +40,7 @@ class Scale:
 
 
 FULL = Scale()
-QUICK = Scale(groups=6, kinds=3, segments=2, log_messages=20_000, staged_mb=64, run_jobs=6, repeats=2, replay_goes=1)
+QUICK = Scale(groups=4, kinds=2, segments=2, log_messages=20_000, staged_mb=64, run_jobs=4, repeats=2, replay_goes=1)
 
 
 @dataclass(slots=True)
