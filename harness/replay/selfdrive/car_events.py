@@ -66,7 +66,8 @@ def resume_blocked(inputs: Inputs, rules: Rules) -> Bools:
     for button in _RESUMING_BUTTONS:
         pressed |= inputs.buttons[button][0]
     unset = inputs.car["vCruise"] > rules["cruise_speed_set_max_kph"]
-    return pressed & np.asarray(unset, np.bool_)
+    blocked: Bools = np.logical_and(pressed, unset)
+    return blocked
 
 
 def rising(flags: Bools) -> Bools:
