@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.config import gather, load_fleet, load_suite
-from harness.domain import Check, DeviceKind, Tolerance
-from harness.errors import ConfigError, ConfigMistakesError, ExitCode
+from harness.config import Fleet, gather, load_fleet, load_suite
+from harness.domain import Check, DeviceKind, EventRules, Tolerance
+from harness.errors import ConfigError, ConfigMistakesError, ExitCode, NothingToRunError
 
 GOOD_SUITE = """\
 suite: pr
@@ -118,6 +118,67 @@ def test_a_file_that_is_not_there_and_one_that_is_not_text(tmp_path: Path) -> No
         load_suite(tmp_path / "binary.yaml")
 
 
+EVENTS = GOOD_SUITE.replace('{channels: ["action.*"]}', "{events: EVENTS}")
+
+
+def test_events_become_rules(tmp_path: Path) -> None:
+    said = "{states: [soft*], collar_s: 0.3, tolerance_s: 0.3, severities: {NEW: NOTE, softDisable: {GONE: IGNORE}}}"
+    rules = load_suite(write(tmp_path, EVENTS.replace("EVENTS", said))).replayers[0].checks[0].events
+    assert rules == EventRules(
+        states=("soft*",),
+        collar_s=0.3,
+        tolerance_s=0.3,
+        severities=(("", "NEW", "NOTE"), ("softDisable", "GONE", "IGNORE")),
+    )
+
+
+@pytest.mark.parametrize(
+    ("said", "words"),
+    [
+        ("{types: []}", "compares nothing"),
+        ("{states: [soft*, flying]}", "flying is none of disabled"),
+        ("{severities: {LOST: BLOCK}}", "LOST is none of NEW"),
+        ("{severities: {preEnable: {NEW: BLOCK}}}", "preEnable is no type"),
+        ("{collar_s: 0.1, tolerance_s: 0.2}", "nothing could ever be MOVED"),
+        ("{}, tolerance: {absolute: 1}", "tolerance belongs to channels"),
+        ("{}, channels: [a]", "either channels or events"),
+    ],
+)
+def test_event_rules_that_could_never_find_anything_are_mistakes(tmp_path: Path, said: str, words: str) -> None:
+    (told,) = mistakes(write(tmp_path, EVENTS.replace("EVENTS", said)))
+    assert told.startswith("10: replayers.driving_model.checks.action")
+    assert words in told
+
+
+def test_a_check_of_nothing_is_a_mistake(tmp_path: Path) -> None:
+    (told,) = mistakes(write(tmp_path, GOOD_SUITE.replace('{channels: ["action.*"]}', "{}")))
+    assert "either channels or events" in told
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("suite: 2001-99-99\n", ":1: cannot be understood"),
+        ("suite: pr\nroutes: " + "9" * 5000 + "\n", ":2: cannot be understood"),
+        ("suite: !!binary x\n", ":1: cannot be understood"),
+        ("[" * 1200, "nested too deeply"),
+        ("a: &a [*a]\n", ":1: is nested too deeply"),
+        ("a: &a [*a, *a]\n", "says too much"),
+    ],
+)
+def test_yaml_that_means_harm_or_nothing_is_refused_with_its_line(tmp_path: Path, text: str, words: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load_suite(write(tmp_path, text))
+    assert words in str(caught.value)
+
+
+def test_an_alias_is_what_it_stands_for(tmp_path: Path) -> None:
+    shared = GOOD_SUITE.replace("tolerance: {absolute: 0.01, relative: 0.001}", "tolerance: &t {absolute: 0.01}")
+    more = shared.replace(", blocks: false}\n", "}\n      turn: {channels: [orientation.*], tolerance: *t}\n")
+    (plan, turn) = load_suite(write(tmp_path, more)).replayers[0].checks[1:]
+    assert plan.tolerance == turn.tolerance == Tolerance(0.01)
+
+
 @given(st.text(max_size=60))
 def test_no_text_breaks_the_reader(tmp_path_factory: pytest.TempPathFactory, text: str) -> None:
     path = tmp_path_factory.mktemp("suite") / "suite.yaml"
@@ -177,3 +238,26 @@ def test_gather_raises_everything_at_once() -> None:
     with pytest.raises(ConfigMistakesError, match="one\ntwo\nthree"):
         gather([one, lambda: None, two])
     gather([lambda: None])
+
+
+def test_nothing_to_run_is_told_only_when_there_is_no_mistake() -> None:
+    def nothing() -> None:
+        raise NothingToRunError("first")
+
+    def second() -> None:
+        raise NothingToRunError("second")
+
+    def mistake() -> None:
+        raise ConfigError("mistake")
+
+    with pytest.raises(ConfigMistakesError, match="mistake"):
+        gather([nothing, mistake])
+    with pytest.raises(NothingToRunError, match="first"):
+        gather([nothing, lambda: None, second])
+
+
+def test_emulated_workers_have_no_tags(tmp_path: Path) -> None:
+    fleet = Fleet((), 2)
+    assert fleet.serves(DeviceKind.EMULATED, ())
+    assert not fleet.serves(DeviceKind.EMULATED, ("ox03c10",))
+    assert not Fleet((), 0).serves(DeviceKind.EMULATED, ())

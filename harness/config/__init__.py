@@ -1,0 +1,187 @@
+"""Suites and devices from YAML to domain values: strict, and every mistake reported at once with file:line."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.config.forms import CheckFile, EventsFile, FleetFile, SuiteFile
+from harness.config.text import line_of, load_yaml, validated
+from harness.domain import Check, Device, DeviceKind, EventRules, Json, Tolerance
+from harness.errors import ConfigError, ConfigMistakesError, NothingToRunError
+
+
+@dataclass(frozen=True, slots=True)
+class RouteSource:
+    """A folder of recordings, and which of them: selectors as people type them, all when empty.
+
+    `condition` is an expression over the corpus index (`where:` in the file), `where` the line it all stands in.
+    """
+
+    folder: Path
+    select: tuple[str, ...]
+    where: str
+    condition: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ReplayerConfig:
+    """One replayer of a suite. `baseline` None means: hold against what was approved."""
+
+    name: str
+    candidate: Path | None
+    baseline: Path | None
+    options: dict[str, Json]
+    checks: tuple[Check, ...]
+    where: str
+
+
+@dataclass(frozen=True, slots=True)
+class Suite:
+    """What is replayed, how it is judged, and on which devices."""
+
+    name: str
+    path: Path
+    routes: tuple[RouteSource, ...]
+    replayers: tuple[ReplayerConfig, ...]
+    device_kinds: tuple[DeviceKind, ...]
+    tags: tuple[str, ...]
+    deadline_s: float
+    where_devices: str
+
+
+@dataclass(frozen=True, slots=True)
+class Fleet:
+    """The shelf: devices reached over SSH, and how many emulated workers to start beside them."""
+
+    devices: tuple[Device, ...]
+    emulated: int
+    path: Path | None = None
+
+    def serves(self, kind: DeviceKind, tags: tuple[str, ...]) -> bool:
+        """Whether any device is of this kind and has all the tags."""
+        if kind is DeviceKind.EMULATED and self.emulated and not tags:
+            return True
+        return any(device.kind is kind and set(tags) <= set(device.tags) for device in self.devices)
+
+
+def load_suite(path: Path) -> Suite:
+    """The suite in a YAML file; relative paths are relative to its folder. ConfigMistakesError with every mistake."""
+    content, places, errors = load_yaml(path)
+    suite = validated(SuiteFile, content, places, errors, path)
+    folder = path.parent
+
+    def where(*place: str | int) -> str:
+        return f"{path}:{line_of(places, place)}"
+
+    routes = tuple(
+        RouteSource(_resolved(folder, entry.folder), tuple(entry.select), where("routes", number), entry.where or "")
+        for number, entry in enumerate(suite.routes)
+    )
+    replayers = tuple(
+        ReplayerConfig(
+            name,
+            _resolved(folder, entry.candidate) if entry.candidate else None,
+            _resolved(folder, entry.baseline) if entry.baseline else None,
+            dict(entry.options),
+            tuple(_check(check_name, check) for check_name, check in entry.checks.items()),
+            where("replayers", name),
+        )
+        for name, entry in suite.replayers.items()
+    )
+    return Suite(
+        suite.suite,
+        path,
+        routes,
+        replayers,
+        tuple(DeviceKind(kind) for kind in suite.devices.kinds),
+        tuple(suite.devices.tags),
+        suite.deadline_s,
+        where("devices"),
+    )
+
+
+def load_fleet(path: Path) -> Fleet:
+    """The devices in a YAML file. ConfigMistakesError with every mistake; `~` is expanded in key paths."""
+    content, places, mistakes = load_yaml(path)
+    fleet = validated(FleetFile, content, places, mistakes, path)
+    errors: list[ConfigError] = []
+    devices: list[Device] = []
+    for name, entry in fleet.devices.__pydantic_extra__.items():
+        where = f"{path}:{line_of(places, ('devices', name))}"
+        key = _resolved(path.parent, entry.key)
+        if not key.is_file():
+            errors.append(
+                ConfigError(f"no private key at {key}", where=where, remedy="ssh-keygen -t ed25519 makes one")
+            )
+        devices.append(
+            Device(
+                name,
+                DeviceKind(entry.kind),
+                entry.address,
+                entry.port,
+                entry.user,
+                str(key),
+                entry.host_key,
+                entry.work_folder,
+                entry.python,
+                entry.slots,
+                tuple(entry.tags),
+            )
+        )
+    if not devices and not fleet.devices.emulated:
+        errors.append(ConfigError("no device at all", where=str(path), remedy="add one, or `emulated: 2`"))
+    if errors:
+        raise ConfigMistakesError(tuple(errors))
+    return Fleet(tuple(devices), fleet.devices.emulated, path)
+
+
+def gather(actions: list[Callable[[], object]]) -> None:
+    """Run all `actions`; raise every ConfigError they raised at once, or else the first that found nothing to run."""
+    errors: list[ConfigError] = []
+    nothing: NothingToRunError | None = None
+    for action in actions:
+        try:
+            action()
+        except ConfigMistakesError as many:
+            errors.extend(many.errors)
+        except ConfigError as error:
+            errors.append(error)
+        except NothingToRunError as error:
+            nothing = nothing or error
+    if errors:
+        raise ConfigMistakesError(tuple(errors))
+    if nothing is not None:
+        raise nothing
+
+
+def _check(name: str, entry: CheckFile) -> Check:
+    tolerance = Tolerance(entry.tolerance.absolute, entry.tolerance.relative)
+    return Check(name, tuple(entry.channels or ()), tolerance, entry.blocks, _events(entry.events))
+
+
+def _events(entry: EventsFile | None) -> EventRules | None:
+    if entry is None:
+        return None
+    severities: list[tuple[str, str, str]] = []
+    for what, said in entry.severities.items():
+        if isinstance(said, str):
+            severities.append(("", what, said))
+        else:
+            severities += [(what, change, severity) for change, severity in said.items()]
+    return EventRules(
+        tuple(entry.types),
+        tuple(entry.names),
+        tuple(entry.states),
+        tuple(entry.channels),
+        entry.collar_s,
+        entry.tolerance_s,
+        entry.merge_s,
+        tuple(severities),
+    )
+
+
+def _resolved(folder: Path, text: str) -> Path:
+    return Path(os.path.normpath(folder / Path(text).expanduser()))
