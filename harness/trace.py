@@ -9,7 +9,9 @@ from __future__ import annotations
 import io
 import json
 import math
+import struct
 import zipfile
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -29,6 +31,11 @@ FORMAT = 1
 _MANIFEST = "manifest.json"
 _FRAME_IDS = "frame_ids"
 _TIMES = "t_ns"
+
+# The fixed part of a zip file's local header, and where the lengths of its name and extra fields stand in it (APPNOTE).
+_LOCAL_HEADER_BYTES, _LOCAL_LENGTHS_AT, _LOCAL_LENGTHS = 30, 26, struct.Struct("<HH")
+_ENCRYPTED = 1
+_ARRAY_HEADER_BYTES = 10 + 65535  # magic, version, length, and the longest header of version 1
 
 
 class Exactness(StrEnum):
@@ -92,15 +99,53 @@ def load_trace(path: Path) -> Trace:
     The file may come from anywhere: memory is bounded by its size, and nothing in it is executed. Arrays are read-only.
     """
     try:
-        with zipfile.ZipFile(path) as archive:
-            trace = _parse_archive(archive)
+        content = path.read_bytes()
+    except OSError as error:
+        raise DataError(
+            f"not a readable trace: {error.strerror}", where=str(path), remedy="replay the segment again"
+        ) from error
+    return parse_trace(content, where=str(path))
+
+
+def parse_trace(content: bytes, *, where: str, digest_checked: bool = False) -> Trace:
+    """The trace in `content`; raises DataError naming `where` when it is not a whole, well-formed trace.
+
+    With `digest_checked` the archive's own checksums are not computed again. Arrays are read-only views of `content`.
+    """
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            trace = _parse_archive(_Members(content, archive, digest_checked))
     except Exception as error:  # zipfile, json and numpy raise a dozen unrelated kinds on damaged bytes
-        raise DataError(f"not a readable trace: {error}", where=str(path), remedy="replay the segment again") from error
+        raise DataError(f"not a readable trace: {error}", where=where, remedy="replay the segment again") from error
     return trace
 
 
-def _parse_archive(archive: zipfile.ZipFile) -> Trace:
-    manifest = json.loads(_read_member(archive, _MANIFEST))
+@dataclass(frozen=True, slots=True)
+class _Members:
+    """The members of an archive as views of its bytes. We never compress, so none is larger than the file."""
+
+    content: bytes
+    archive: zipfile.ZipFile
+    digest_checked: bool
+
+    def read(self, name: str) -> memoryview:
+        """A stored member's bytes, its checksum compared unless the whole was checked already."""
+        info = self.archive.getinfo(name)
+        if info.compress_type != zipfile.ZIP_STORED or info.flag_bits & _ENCRYPTED:
+            raise ValueError(f"{name} is compressed or encrypted")
+        # The local header repeats the name and may carry other extra fields than the directory's.
+        name_bytes, extra_bytes = _LOCAL_LENGTHS.unpack_from(self.content, info.header_offset + _LOCAL_LENGTHS_AT)
+        begin = info.header_offset + _LOCAL_HEADER_BYTES + name_bytes + extra_bytes
+        member = memoryview(self.content)[begin : begin + info.file_size]
+        if len(member) != info.file_size or info.compress_size != info.file_size:
+            raise ValueError(f"{name} is cut off")
+        if not self.digest_checked and zlib.crc32(member) != info.CRC:
+            raise ValueError(f"{name} is damaged")
+        return member
+
+
+def _parse_archive(archive: _Members) -> Trace:
+    manifest = json.loads(bytes(archive.read(_MANIFEST)))
     if manifest["format"] != FORMAT:
         raise ValueError(f"format {manifest['format']}, this program reads {FORMAT}")
     channels = {
@@ -125,18 +170,10 @@ def _parse_archive(archive: zipfile.ZipFile) -> Trace:
     )
 
 
-def _read_member(archive: zipfile.ZipFile, name: str) -> bytes:
-    """A stored member's bytes. We never compress, so a member is never larger than the file: no zip bombs."""
-    info = archive.getinfo(name)
-    if info.compress_type != zipfile.ZIP_STORED:
-        raise ValueError(f"{name} is compressed")
-    return archive.read(info)
-
-
-def _load_array(archive: zipfile.ZipFile, name: str) -> Array:
+def _load_array(archive: _Members, name: str) -> Array:
     """An `.npy` member, over its own bytes: what its header claims must be exactly what is there."""
-    content = _read_member(archive, f"{name}.npy")
-    stream = io.BytesIO(content)
+    content = archive.read(f"{name}.npy")
+    stream = io.BytesIO(content[:_ARRAY_HEADER_BYTES])
     version = np.lib.format.read_magic(stream)
     if version != (1, 0):
         raise ValueError(f"{name} has an array header of version {version}")
