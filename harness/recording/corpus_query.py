@@ -28,7 +28,7 @@ from harness.recording.corpus_columns import COLUMN_BY_NAME, ColumnType
 EVENT = "event"
 
 _MAX_LENGTH = 10_000
-_MAX_DEPTH = 60
+_MAX_DEPTH = 16  # SQLite's parser has a stack of a hundred places
 _MAX_COMPARISONS = 500  # SQLite nests a chain of them, and has a limit of 1000
 _TOKEN = re.compile(
     r"""\s*(?:(?P<number>[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)
@@ -81,6 +81,8 @@ class _Parser:
         self._text, self._where = text, where
         if len(text) > _MAX_LENGTH:
             self._refuse(1, f"the expression is longer than {_MAX_LENGTH} characters")
+        if any("\ud800" <= letter <= "\udfff" for letter in text):
+            self._refuse(1, "the expression is not UTF-8")
         self._tokens = list(self._split())
         self._place = 0
         self._depth = self._comparisons = 0
