@@ -14,8 +14,9 @@ from harness import __version__
 from harness.domain import Trial
 from harness.errors import ClosetError, refused_here
 from harness.files import write_text
+from harness.pipeline.collect import Replayed
 from harness.pipeline.events import Judged, Observer, Planned
-from harness.pipeline.execute import Replayed, replay, stored
+from harness.pipeline.execute import replay, stored
 from harness.pipeline.judgement import REPLAY_CHECK, judge_trial, not_run
 from harness.pipeline.prepare import Prepared, prepare
 from harness.pipeline.request import Request, render_request

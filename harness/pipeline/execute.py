@@ -8,9 +8,8 @@ import json
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from harness.closet.code_bundle import code_bundle
 from harness.closet.emulator import emulate
@@ -18,24 +17,12 @@ from harness.closet.pool import run_work
 from harness.closet.work import Work, WorkOutcome
 from harness.config import Fleet
 from harness.domain import Blob, Device, Json, ReplayJob, Task, canonical_json
-from harness.errors import ClosetError, ErrorDescription, ProductCrashError
-from harness.files import file_sha256
+from harness.errors import ProductCrashError
+from harness.pipeline.collect import Replayed, collect
 from harness.pipeline.events import Observer
 from harness.store import Store
-from harness.verdict import Attempt
 
 JOB_FORMAT = 1
-
-
-@dataclass(frozen=True, slots=True)
-class Replayed:
-    """What came of one job: the digest of its trace in the store, or the error, and every attempt."""
-
-    job_id: str
-    trace_sha256: str
-    error: ErrorDescription | None
-    attempts: tuple[Attempt, ...] = ()
-    reused: bool = False
 
 
 def stored(jobs: Mapping[str, ReplayJob], store: Store) -> dict[str, Replayed]:
@@ -84,7 +71,7 @@ def replay(
                 if _is_crash(outcome) and len(task.jobs) > 1:
                     split.extend(replace(task, jobs=(job,)) for job in task.jobs)
                     continue
-                yield from _collect(task, outcome, store)
+                yield from collect(task, outcome, store)
             pending = tuple(split)
 
 
@@ -161,62 +148,3 @@ def _provenance(job: ReplayJob) -> dict[str, Json]:
 
 def _is_crash(outcome: WorkOutcome) -> bool:
     return outcome.error is not None and outcome.error.kind == ProductCrashError.__name__
-
-
-def _collect(task: Task, outcome: WorkOutcome, store: Store) -> Iterator[Replayed]:
-    """The jobs of one ended task: traces checked against what the worker said of them, and stored."""
-    if outcome.error is not None:
-        for job in task.jobs:
-            yield Replayed(job.id, "", outcome.error, outcome.attempts)
-        return
-    try:
-        said = _load_result(outcome)
-    except ClosetError as error:
-        for job in task.jobs:
-            yield Replayed(job.id, "", error.describe(), outcome.attempts)
-        return
-    for job in task.jobs:
-        yield _collect_job(job, said.get(job.id), outcome, store)
-
-
-def _collect_job(job: ReplayJob, said: Any, outcome: WorkOutcome, store: Store) -> Replayed:
-    if not isinstance(said, dict):
-        error = ErrorDescription("ClosetError", "the worker's result does not mention the job", job.id[:16])
-        return Replayed(job.id, "", error, outcome.attempts)
-    measurements = {
-        str(name): float(value)
-        for name, value in said.get("measurements", {}).items()
-        if isinstance(value, int | float)
-    }
-    last = outcome.attempts[-1]
-    attempts = (*outcome.attempts[:-1], replace(last, measurements={**last.measurements, **measurements}))
-    if said.get("error"):
-        told = said["error"]
-        error = ErrorDescription(
-            str(told.get("kind", "")),
-            str(told.get("problem", "")),
-            str(told.get("where", "")),
-            str(told.get("remedy", "")),
-        )
-        return Replayed(job.id, "", error, attempts)
-    path = outcome.files.get(f"{job.id}.trace")
-    if path is None or file_sha256(path) != said.get("trace_sha256"):
-        error = ErrorDescription("StagingFailedError", "the trace that came back is not the one made", job.id[:16])
-        return Replayed(job.id, "", error, attempts)
-    blob = store.put_file(path)
-    store.remember_trace(job.id, blob.sha256, {"device": attempts[-1].device, "segment": str(job.segment)})
-    return Replayed(job.id, blob.sha256, None, attempts)
-
-
-def _load_result(outcome: WorkOutcome) -> dict[str, Any]:
-    path = outcome.files.get("result.json")
-    if path is None:
-        raise ClosetError("the worker ended without result.json", where=outcome.work_id[:16])
-    try:
-        result = json.loads(path.read_bytes())
-        replays = result["replays"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise ClosetError(f"the worker's result.json is not readable: {error}", where=outcome.work_id[:16]) from error
-    if not isinstance(replays, dict):
-        raise ClosetError("the worker's result.json has no replays", where=outcome.work_id[:16])
-    return replays

@@ -7,7 +7,7 @@ from dataclasses import asdict, replace
 from harness.compare import COMPARE_VERSION, compare_traces, runtime_difference
 from harness.domain import Check, Trial, json_digest
 from harness.errors import ClosetError, DataError, ErrorDescription, ProductCrashError
-from harness.pipeline.execute import Replayed
+from harness.pipeline.collect import Replayed
 from harness.store import Store
 from harness.verdict import (
     NOT_RUN,

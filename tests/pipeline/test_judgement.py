@@ -9,7 +9,7 @@ import pytest
 
 from harness.domain import Blob, Check, DeviceKind, NamedBlob, ReplayJob, Route, SegmentId, Trial
 from harness.errors import ErrorDescription
-from harness.pipeline.execute import Replayed
+from harness.pipeline.collect import Replayed
 from harness.pipeline.judgement import REPLAY_CHECK, judge_trial, not_run
 from harness.store import Store
 from harness.trace import Channel, Trace, write_trace

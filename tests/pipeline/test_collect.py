@@ -1,0 +1,137 @@
+"""What a worker brought back: kept when it is what was made, and an error of the job, never a bug, when it is not."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness.closet.work import WorkOutcome
+from harness.domain import Blob, DeviceKind, NamedBlob, ReplayJob, Route, SegmentId, Task
+from harness.errors import ErrorDescription
+from harness.files import file_sha256
+from harness.pipeline.collect import Replayed, collect
+from harness.pipeline.execute import stored
+from harness.store import Store
+from harness.verdict import Attempt
+
+SEGMENT = SegmentId(Route("a" * 16, "2026-01-02--03-04-05"), 3)
+TRIES = (
+    Attempt("", "one", 1, 0.0, 1.0, ErrorDescription("UnreachableError", "gone")),
+    Attempt("", "two", 2, 1.0, 2.0, measurements={"staged_mb": 3.0}),
+)
+
+
+def job(model: str) -> ReplayJob:
+    files = (NamedBlob("model.onnx", Blob(model, 1)),)
+    return ReplayJob("driving_model", "1", SEGMENT, (), files, "{}", DeviceKind.EMULATED, "r")
+
+
+NEW, OLD = job("new"), job("old")
+TASK = Task((NEW, OLD), (), 1.0, 60.0)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(tmp_path / "home")
+
+
+def brought_back(folder: Path, said: Any, **traces: bytes) -> WorkOutcome:
+    """An outcome whose result.json says `said` (text as it is) beside the files `traces`."""
+    files = {f"{name}.trace": folder / name for name in traces}
+    for name, content in traces.items():
+        (folder / name).write_bytes(content)
+    if said is not None:
+        files["result.json"] = folder / "result.json"
+        files["result.json"].write_text(said if isinstance(said, str) else json.dumps(said))
+    return WorkOutcome(TASK.id, files, None, TRIES)
+
+
+def told(folder: Path, content: bytes, **more: object) -> dict[str, object]:
+    (folder / "made").write_bytes(content)
+    return {"trace_sha256": file_sha256(folder / "made"), "error": None, "measurements": {}} | more
+
+
+def test_traces_are_stored_and_found_again(store: Store, tmp_path: Path) -> None:
+    said = {"replays": {NEW.id: told(tmp_path, b"n", measurements={"frames_per_s": 9}), OLD.id: told(tmp_path, b"o")}}
+    outcome = brought_back(tmp_path, said, **{NEW.id: b"n", OLD.id: b"o"})
+    new, old = collect(TASK, outcome, store)
+    assert (new.job_id, new.error, store.read(new.trace_sha256)) == (NEW.id, None, b"n")
+    assert (old.job_id, old.error, store.read(old.trace_sha256)) == (OLD.id, None, b"o")
+    assert [attempt.device for attempt in new.attempts] == ["one", "two"], "every try is kept"
+    assert new.attempts[0] == TRIES[0]
+    assert new.attempts[1].measurements == {"staged_mb": 3.0, "frames_per_s": 9.0}
+    assert not new.reused
+    again = stored({NEW.id: NEW, job("never").id: job("never")}, store)
+    assert again == {NEW.id: Replayed(NEW.id, new.trace_sha256, None, reused=True)}
+
+
+@pytest.mark.parametrize(
+    ("said", "words"),
+    [
+        (None, "without result.json"),
+        ("", "not readable"),
+        ("[]", "not readable"),
+        ("{}", "not readable"),
+        ("[" * 100_000, "not readable"),
+        ('{"replays": []}', "has no replays"),
+        ('{"replays": {}}', "does not mention the job"),
+        ('{"replays": {"JOB": "done"}}', "does not mention the job"),
+    ],
+)
+def test_a_result_that_is_none_is_an_error_of_every_job(store: Store, tmp_path: Path, said: Any, words: str) -> None:
+    text = said.replace("JOB", NEW.id) if said else said
+    results = list(collect(TASK, brought_back(tmp_path, text, **{NEW.id: b"n"}), store))
+    assert [result.job_id for result in results] == [NEW.id, OLD.id]
+    for result in results:
+        assert result.error is not None
+        assert words in result.error.problem
+        assert (result.trace_sha256, result.attempts) == ("", TRIES)
+    assert stored({NEW.id: NEW}, store) == {}
+
+
+def test_a_trace_other_than_the_one_made_is_never_stored(store: Store, tmp_path: Path) -> None:
+    said = {"replays": {NEW.id: told(tmp_path, b"made"), OLD.id: told(tmp_path, b"never sent")}}
+    for result in collect(TASK, brought_back(tmp_path, said, **{NEW.id: b"came"}), store):
+        assert result.error is not None
+        assert result.error.kind == "StagingFailedError"
+        assert result.trace_sha256 == ""
+    assert stored({NEW.id: NEW, OLD.id: OLD}, store) == {}
+    silent = {"replays": {NEW.id: told(tmp_path, b"made", trace_sha256=None)}}
+    assert next(collect(TASK, brought_back(tmp_path, silent), store)).error is not None
+
+
+def test_the_error_of_one_job_is_its_own(store: Store, tmp_path: Path) -> None:
+    words = {"kind": "DataError", "problem": "no camera", "where": "fcamera", "remedy": "bring it", "more": 1}
+    said = {"replays": {NEW.id: told(tmp_path, b"n", error=words), OLD.id: told(tmp_path, b"o")}}
+    new, old = collect(TASK, brought_back(tmp_path, said, **{NEW.id: b"n", OLD.id: b"o"}), store)
+    assert new.error == ErrorDescription("DataError", "no camera", "fcamera", "bring it")
+    assert new.trace_sha256 == ""
+    assert (old.error, stored({NEW.id: NEW}, store)) == (None, {})
+
+
+def test_an_error_in_another_form_is_an_error_too(store: Store, tmp_path: Path) -> None:
+    said = {"replays": {NEW.id: told(tmp_path, b"n", error="broke")}}
+    error = next(collect(TASK, brought_back(tmp_path, said, **{NEW.id: b"n"}), store)).error
+    assert error is not None
+    assert (error.kind, error.problem) == ("ClosetError", "broke")
+
+
+@pytest.mark.parametrize(
+    "measurements", [None, [1], "fast", {"a": float("nan"), "b": float("inf"), "c": "x", "d": 10**400}]
+)
+def test_only_numbers_that_a_record_can_hold_are_measurements(
+    store: Store, tmp_path: Path, measurements: object
+) -> None:
+    said = {"replays": {NEW.id: told(tmp_path, b"n", measurements=measurements)}}
+    result = next(collect(TASK, brought_back(tmp_path, said, **{NEW.id: b"n"}), store))
+    assert result.error is None
+    assert result.attempts[-1].measurements == TRIES[-1].measurements
+
+
+def test_the_error_of_the_work_is_that_of_all_its_jobs(store: Store) -> None:
+    error = ErrorDescription("DeviceTimeoutError", "too long")
+    results = list(collect(TASK, WorkOutcome(TASK.id, {}, error, TRIES), store))
+    assert results == [Replayed(entry.id, "", error, TRIES) for entry in (NEW, OLD)]
