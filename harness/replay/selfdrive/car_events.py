@@ -72,8 +72,8 @@ def resume_blocked(inputs: Inputs, rules: Rules) -> Bools:
 
 def rising(flags: Bools) -> Bools:
     """(n,) rows where a flag is set that was not in the row before; never the first."""
-    before = np.concatenate([flags[:1], flags[:-1]])
-    return flags & ~before
+    edges: Bools = flags & ~np.concatenate([flags[:1], flags[:-1]])
+    return edges
 
 
 def rows_since(flags: Bools) -> Int64s:

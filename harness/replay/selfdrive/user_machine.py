@@ -2,7 +2,7 @@
 
 The file defines `step(state, timer, types, soft_disable_frames) -> (state, timer, alert types)` with plain numbers, as
 `machine.py` beside this module does (a copy of it is a good beginning). It is called once a row, in order; rows before
-initialisation are left out. The process has LIMITS of memory and processor time, may start no other process or thread,
+initialisation are left out. The process has LIMITS of memory and processor time, may start no other process,
 opens no connection, and its standard output is nobody's. A machine that raises, dies, takes too long or answers what
 is no state fails that replay as a product crash: it is the software on trial.
 
@@ -84,10 +84,10 @@ def _parse(path: Path, answer: bytes, rows: int) -> MachineRun:
 
 
 def _how_it_ended(code: int, said: str) -> str:
-    last = said.strip()[-_SAID_CHARS:]
+    last = (said.strip().splitlines() or [""])[-1][:_SAID_CHARS]
     if code < 0:
         name = signal.Signals(-code).name if -code in set(signal.Signals) else str(-code)
-        return f"was ended by {name}" + (f": {last}" if last else "")
+        return f"was ended by {name}"
     return last or f"ended with code {code}"
 
 

@@ -19,7 +19,7 @@ Replay = Callable[..., Trace]
 
 @pytest.fixture
 def replay(tmp_path: Path) -> Replay:
-    """Replays a script with rules (and a machine) by the command; the trace, or the error's description when it fails."""
+    """Replays a script with rules, and a machine, by the command; the trace, or the error when it fails."""
 
     def run(
         script: Script,

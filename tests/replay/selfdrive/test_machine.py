@@ -177,7 +177,13 @@ def test_laws_of_one_step(state: int, timer: int, types: int) -> None:
 
 
 def test_every_state_is_kept_by_its_own_type() -> None:
-    kept = {ENABLED: 0, SOFT_DISABLING: SOFT_DISABLE, PRE_ENABLED: PRE_ENABLE, OVERRIDING: OVERRIDE_LATERAL, DISABLED: 0}
+    kept = {
+        ENABLED: 0,
+        SOFT_DISABLING: SOFT_DISABLE,
+        PRE_ENABLED: PRE_ENABLE,
+        OVERRIDING: OVERRIDE_LATERAL,
+        DISABLED: 0,
+    }
     for state, types in kept.items():
         assert step(state, LONG, types)[0] == state
 
