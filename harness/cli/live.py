@@ -77,8 +77,9 @@ class Watch:
         if len(rows) > _LONGEST_TABLE:
             rows = [row for row in rows if row[0] != Verdict.PASS.value][:_LONGEST_TABLE]
         table = Table(box=None, pad_edge=False)
-        for title in ("verdict", "segment", "replayer", ""):
-            table.add_column(title, no_wrap=True, overflow="fold" if title == "segment" else "ellipsis")
+        for column, title in enumerate(("verdict", "segment", "replayer")):
+            table.add_column(title, no_wrap=True, min_width=max((len(row[column]) for row in rows), default=0))
+        table.add_column("", no_wrap=True)
         for verdict, segment, replayer, _devices, words in rows:
             table.add_row(Text(verdict, style=VERDICT_STYLE[Verdict(verdict)]), segment, replayer, Text(words))
         self._console.print(table, Text())
