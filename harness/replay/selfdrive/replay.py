@@ -109,6 +109,9 @@ def make_channels(inputs: Inputs, replayed: Replayed, recorded: Recorded | None,
     yield Channel("active", "state", run.active, Exactness.EXACT)
     yield Channel("softDisableTimer", "frames", run.timers, Exactness.EXACT)
     yield Channel("alertTypes", "event types", run.alerts, Exactness.EXACT)
+    union = np.bitwise_or.reduce([np.zeros(len(inputs), np.uint16), *replayed.masks.values()])
+    # There in every trace, so that a check of events always has something to compare.
+    yield Channel("eventTypes", "event types", union, Exactness.EXACT)
     for name, masks in replayed.masks.items():
         yield Channel(f"events.{name}", "event types", masks, Exactness.EXACT)
     actuation = replayed.actuation if replayed.actuation is not None else measure_actuation(inputs, rules)
