@@ -18,12 +18,14 @@ class RouteSource:
     """A folder of recordings, and which of them: selectors as people type them, all when empty.
 
     `condition` is an expression over the corpus index (`where:` in the file), `where` the line it all stands in.
+    An `optional` source may be absent, or have nothing that fits.
     """
 
     folder: Path
     select: tuple[str, ...]
     where: str
     condition: str = ""
+    optional: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +79,13 @@ def load_suite(path: Path) -> Suite:
         return f"{path}:{line_of(places, place)}"
 
     routes = tuple(
-        RouteSource(_resolved(folder, entry.folder), tuple(entry.select), where("routes", number), entry.where or "")
+        RouteSource(
+            _resolved(folder, entry.folder),
+            tuple(entry.select),
+            where("routes", number),
+            entry.where or "",
+            entry.optional,
+        )
         for number, entry in enumerate(suite.routes)
     )
     replayers = tuple(

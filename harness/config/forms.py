@@ -99,6 +99,7 @@ class RoutesFile(_Strict):
     folder: str
     select: list[str] = Field(default_factory=list)
     where: str | None = Field(default=None, min_length=1)
+    optional: bool = False
 
 
 class TargetFile(_Strict):

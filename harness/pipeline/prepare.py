@@ -7,9 +7,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from harness.closet.code_bundle import code_bundle
 from harness.config import Fleet, ReplayerConfig, RouteSource, Suite, gather, load_fleet, load_suite
-from harness.domain import Check, DeviceKind, NamedBlob, Plan
-from harness.errors import ConfigError, NothingToRunError
+from harness.domain import Check, DeviceKind, NamedBlob, Plan, canonical_json
+from harness.errors import ConfigError, ConfigMistakesError, NothingToRunError
 from harness.pipeline.request import ModelChoice, Request
 from harness.plan import Case, make_plan
 from harness.recording.corpus import CORPUS_FILE, Corpus
@@ -81,11 +82,13 @@ def prepare(request: Request, store: Store) -> Prepared:
         blob_paths[blob.sha256] = path
         return NamedBlob(name, blob)
 
+    # A trace made by other code is never taken for what this code would make, whether or not its version was raised.
+    code = code_bundle()[0].sha256[:12]
     cases = [
         Case(
             recording.segment,
             entry.config.name,
-            REPLAYERS[entry.config.name],
+            f"{REPLAYERS[entry.config.name]}+{code}",
             tuple(
                 named(_file_name(stem, recording.files[stem]), recording.files[stem])
                 for stem in inputs_needed(entry.config.name, entry.config.options)
@@ -97,7 +100,11 @@ def prepare(request: Request, store: Store) -> Prepared:
             {
                 kind: approval.trace_sha256
                 for kind in suite.device_kinds
-                if (approval := store.approved(str(recording.segment), entry.config.name, kind))
+                if (
+                    approval := store.approved(
+                        str(recording.segment), entry.config.name, kind, canonical_json(dict(entry.config.options))
+                    )
+                )
             },
         )
         for recording in chosen
@@ -137,6 +144,8 @@ def _wanted(segment: str, only: tuple[str, ...]) -> bool:
 def _select(source: RouteSource, home: Path | None = None) -> list[Recording]:
     """The recordings of a source. Its condition is checked, and held against the corpus index if `home` is given."""
     query = parse_query(source.condition, where=source.where) if source.condition else None
+    if source.optional and not (source.folder.is_dir() and find_recordings(source.folder)):
+        return []
     if not source.folder.is_dir():
         raise ConfigError(
             f"no folder {source.folder}", where=source.where, remedy="closet routes import SOURCE --to DIR fills one"
@@ -176,7 +185,7 @@ def _where(source: RouteSource, query: Query, found: Sequence[Recording], home: 
         picked, unread = corpus.select(source.folder, query)
     chosen = picked if "error" in query.names else picked | unread
     kept = tuple(recording for recording in found if str(recording.segment) in chosen)
-    if not kept:
+    if not kept and not source.optional:
         raise NothingToRunError(
             f"no segment in {source.folder} fits {source.condition}",
             where=source.where,
@@ -197,36 +206,66 @@ def _check_replayer(config: ReplayerConfig) -> None:
 
 def _choose(config: ReplayerConfig, request: Request) -> _Models:
     _check_replayer(config)
-    candidate = _choice(config.name, request.candidate) or config.candidate
-    baseline = _choice(config.name, request.baseline) or config.baseline
+    candidate = _find_side(config, request.candidate, config.candidate)
     if candidate is None:
         raise ConfigError(
             f"no candidate for {config.name}",
             where=config.where,
             remedy="--candidate MODEL, or `candidate:` in the suite",
         )
-    return _Models(
-        config, find_model(candidate, config.name), None if baseline is None else find_model(baseline, config.name)
-    )
+    return _Models(config, candidate, _find_side(config, request.baseline, config.baseline))
 
 
-def _choice(replayer: str, choices: tuple[ModelChoice, ...]) -> Path | None:
-    """The last model named for this replayer, else the last named for all."""
-    mine = [choice.path for choice in choices if choice.replayer == replayer]
+def _find_side(
+    config: ReplayerConfig, choices: tuple[ModelChoice, ...], own: Path | None
+) -> tuple[tuple[str, Path], ...] | None:
+    """The files of one side: the last model named for this replayer, else the last named for all, else the suite's own.
+
+    A model named for all is none for every replayer, as a driving model is no rule set: where the suite has one of its
+    own, that is taken then. `_check_choices` sees to it that what was named is a model for any of them.
+    """
+    mine = [choice.path for choice in choices if choice.replayer == config.name]
     anyones = [choice.path for choice in choices if not choice.replayer]
-    named = mine or anyones
-    return named[-1] if named else None
+    if mine:
+        return find_model(mine[-1], config.name)
+    if anyones:
+        try:
+            return find_model(anyones[-1], config.name)
+        except ConfigError:
+            if own is None:
+                raise
+    return None if own is None else find_model(own, config.name)
 
 
 def _check_choices(suite: Suite, request: Request) -> None:
-    names = {config.name for config in suite.replayers}
-    for choice in (*request.candidate, *request.baseline):
-        if choice.replayer and choice.replayer not in names:
-            raise ConfigError(
-                f"suite {suite.name} has no replayer {choice.replayer}",
-                where=f"{choice.replayer}={choice.path}",
-                remedy=f"one of {', '.join(sorted(names))}",
-            )
+    names = sorted(config.name for config in suite.replayers)
+    sides = (
+        (request.candidate, [config.candidate for config in suite.replayers]),
+        (request.baseline, [config.baseline for config in suite.replayers]),
+    )
+    for choices, own in sides:
+        for choice in choices:
+            if not choice.replayer and all(own):  # else a replayer that has none of its own tells why not
+                _check_used(choice, names)
+            elif choice.replayer and choice.replayer not in names:
+                raise ConfigError(
+                    f"suite {suite.name} has no replayer {choice.replayer}",
+                    where=f"{choice.replayer}={choice.path}",
+                    remedy=f"one of {', '.join(names)}",
+                )
+
+
+def _check_used(choice: ModelChoice, replayers: Sequence[str]) -> None:
+    """Raise unless it is a model for any of the replayers; why not, for each."""
+    errors: list[ConfigError] = []
+    for replayer in replayers:
+        try:
+            find_model(choice.path, replayer)
+        except ConfigError as error:
+            errors.append(ConfigError(f"for {replayer}: {error.problem}", where=error.where, remedy=error.remedy))
+        else:
+            return
+    raise ConfigMistakesError(tuple(errors))
 
 
 def _check_served(suite: Suite, fleet: Fleet, kind: DeviceKind) -> Callable[[], None]:
