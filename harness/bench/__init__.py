@@ -3,7 +3,15 @@
 A figure is one `Figure` with the function that measures it, in the list of its module; the lists are joined here.
 """
 
-from harness.bench import closet_figures, corpus_figures, log_figures, panda_figures, replay_figures, run_figures
+from harness.bench import (
+    closet_figures,
+    corpus_figures,
+    log_figures,
+    panda_figures,
+    replay_figures,
+    run_figures,
+    safety_figures,
+)
 from harness.bench.figure import Better, Figure, Result
 from harness.bench.runner import choose, measure, open_workbench, render_table
 from harness.bench.workbench import FULL, QUICK, Scale, Workbench
@@ -14,6 +22,7 @@ FIGURES: tuple[Figure, ...] = (
     *run_figures.FIGURES,
     *closet_figures.FIGURES,
     *panda_figures.FIGURES,
+    *safety_figures.FIGURES,
     *corpus_figures.FIGURES,
 )
 
