@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import traceback
+from contextlib import suppress
+from typing import Any
 
 import click
 
@@ -15,6 +16,7 @@ from harness.cli.devices import devices, emulate
 from harness.cli.logs import log
 from harness.cli.results import diff, report
 from harness.cli.routes import routes
+from harness.cli.streams import complain, give_up, tell
 from harness.cli.suites import check, plan, resume, run
 from harness.errors import ClosetError, ExitCode, refused_here
 
@@ -30,7 +32,21 @@ Exit codes: 0 gate open · 1 regression · 2 usage or configuration · 3 no verd
 """
 
 
-@click.group(epilog=_EXAMPLES, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+class _Closet(click.Group):
+    """The commands, for a reader who may stop reading (`| head`): click itself would make that exit code 1."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """The command's exit code; 0 where its output was not read to the end and it had no other to give."""
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            give_up(sys.stdout)
+            return ExitCode.GATE_OPEN
+
+
+@click.group(
+    cls=_Closet, epilog=_EXAMPLES, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110}
+)
 @click.version_option(__version__, prog_name="closet")
 def cli() -> None:
     """Replay recorded drives through the next driving software and decide whether it may go out."""
@@ -52,33 +68,25 @@ def main(arguments: list[str] | None = None) -> int:
     except click.exceptions.Exit as done:
         return done.exit_code
     except click.Abort:
-        click.echo("closet: interrupted", err=True)
+        complain("closet: interrupted")
         return ExitCode.NO_VERDICT
     except click.ClickException as error:
-        error.show()
+        with suppress(OSError):
+            error.show()
         return ExitCode.USAGE
-    except BrokenPipeError:
-        # The reader of our output (`| head`) has seen enough; Python must not complain when it closes the stream.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return ExitCode.GATE_OPEN
     except Exception as error:  # noqa: BLE001 the last line of defence: a bug of ours is told as one
         if isinstance(error, OSError) and (refusal := refused_here(error)):
             return _tell(refusal)
-        traceback.print_exc()
-        click.echo("closet: this is a bug of the harness, please report it with the lines above", err=True)
+        complain(traceback.format_exc().rstrip())
+        complain("closet: this is a bug of the harness, please report it with the lines above")
         return ExitCode.HARNESS_BUG
-    return result if isinstance(result, int) else ExitCode.GATE_OPEN
+    return tell("", result if isinstance(result, int) else ExitCode.GATE_OPEN)
 
 
 def _tell(error: ClosetError) -> int:
     lines = str(error).splitlines() or [type(error).__name__]
     for line in lines:
-        click.echo(f"closet: {line}", err=True)
+        complain(f"closet: {line}")
     if len(lines) > 1:
-        click.echo(f"closet: {len(lines)} mistakes", err=True)
+        complain(f"closet: {len(lines)} mistakes")
     return error.exit_code
-
-
-def script() -> None:
-    """Entry point of the installed command."""
-    sys.exit(main())

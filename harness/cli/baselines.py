@@ -60,17 +60,18 @@ def bless(run_name: str, only: str, reason: str, as_json: bool) -> None:
 @click.option("--log", "whole_log", is_flag=True, help="The whole ledger, oldest first, not only what counts now.")
 @json_option
 def baselines(whole_log: bool, as_json: bool) -> None:
-    """List what is approved now for each segment, replayer and kind of device: when, by whom, why."""
+    """List what is approved now for each segment, replayer, kind of device and options: when, by whom, why."""
     entries = open_store().ledger()
     if not whole_log:
-        entries = tuple({(entry.segment, entry.replayer, entry.device_kind): entry for entry in entries}.values())
+        entries = tuple({entry.place: entry for entry in entries}.values())
     if as_json:
         echo_json([dataclasses.asdict(entry) for entry in entries])
         return
     for entry in entries:
+        options = "" if entry.options == "{}" else f" · {entry.options}"
         click.echo(
             f"{entry.when}  {entry.trace_sha256[:12]}  {entry.segment} · {entry.replayer} · {entry.device_kind}"
-            f"  by {entry.who}, run {entry.run}: {entry.reason}"
+            f"{options}  by {entry.who}, run {entry.run}: {entry.reason}"
         )
     click.echo(f"{len(entries)} approvals" if whole_log else f"{len(entries)} baselines")
 
@@ -88,4 +89,5 @@ def _approval(result: JobResult, record: RunRecord, *, when: str, reason: str) -
         runtime=result.provenance.get("runtime", ""),
         model_digest=result.provenance.get("candidate_model", ""),
         candidate=record.candidate.get(result.replayer, ""),
+        options=result.provenance.get("options", "{}"),
     )

@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from harness.cli.options import echo_json, json_option, open_store, shown_path
+from harness.cli.streams import tell
 from harness.compare import describe_difference
 from harness.errors import ConfigError, DataError
 from harness.pipeline.runs import closet_home, find_run, load_run
@@ -82,8 +83,7 @@ def report(run_name: str, kind: str) -> int:
         text = render_record(record)
     else:
         text = render_summary(record, run_folder=shown_path(folder))
-    click.echo(text, nl=False)
-    return gate(record).exit_code
+    return tell(text, gate(record).exit_code)
 
 
 def _chosen(record: RunRecord, segment: str | None) -> list[JobResult]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import datetime
 import functools
-import shutil
 import signal
+import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -18,17 +18,17 @@ from rich.table import Table
 
 from harness.cli.live import Watch
 from harness.cli.options import echo_json, json_option, make_request, open_store, shown_path, suite_options
+from harness.cli.streams import complain, progress_console, tell
 from harness.config import Fleet, gather, load_fleet, load_suite
 from harness.domain import DeviceKind, Task
-from harness.errors import ConfigError, DataError
+from harness.errors import ConfigError, ExitCode
+from harness.files import write_text
 from harness.pipeline import execute_run, prepare
 from harness.pipeline.prepare import check_suite
 from harness.pipeline.request import Request, load_request
-from harness.pipeline.runs import JUNIT, RECORD, REQUEST, closet_home, find_run, new_run_folder
+from harness.pipeline.runs import JUNIT, RECORD, REQUEST, alone_in, closet_home, find_run, new_run_folder
 from harness.report import render_summary
-from harness.verdict import RunRecord, gate, render_record
-
-_LOG_COLUMNS = 160  # a build server's log has no width of its own
+from harness.verdict import gate, render_record
 
 
 @click.command(
@@ -152,25 +152,37 @@ def resume(run_name: str, junit: Path | None, as_json: bool) -> int:
 def _carry_out(request: Request, folder: Path | None, junit: Path | None, as_json: bool) -> int:
     store = open_store()
     prepared = prepare(request, store)
+    if junit is not None:
+        _make_way(junit)
     if folder is None:
         folder = new_run_folder(closet_home(), datetime.datetime.now(datetime.UTC).date())
     folder = folder.absolute()
-    folder.mkdir(parents=True, exist_ok=True)
-    console = Console(stderr=True)
-    if not console.is_terminal:
-        console = Console(stderr=True, width=_LOG_COLUMNS)
-    with _stopping(console) as stop, Watch(console) as watch:
+    console = progress_console()
+    with alone_in(folder), _stopping(console) as stop, Watch(console) as watch:
         record = execute_run(request, prepared, store, folder=folder, observer=watch, stop=stop)
     watch.show_verdicts(record)
-    if junit is not None:
-        _copy(folder / JUNIT, junit)
-    _print(record, folder, as_json)
-    return gate(record).exit_code
-
-
-def _print(record: RunRecord, folder: Path, as_json: bool) -> None:
     text = render_record(record) if as_json else render_summary(record, run_folder=shown_path(folder))
-    click.echo(text, nl=False)
+    code = tell(text, gate(record).exit_code)
+    if junit is not None:
+        try:
+            write_text(junit, (folder / JUNIT).read_text())
+        except OSError as error:
+            complain(f"closet: {junit}: cannot be written: {error.strerror} (it lies at {folder / JUNIT})")
+            return ExitCode.worst([code, ExitCode.NO_VERDICT])
+    return code
+
+
+def _make_way(junit: Path) -> None:
+    """Make sure that the report can be written, and that no older one is mistaken for it should the run be killed."""
+    try:
+        junit.parent.mkdir(parents=True, exist_ok=True)
+        junit.unlink(missing_ok=True)
+        with tempfile.TemporaryFile(dir=junit.parent):
+            pass
+    except OSError as error:
+        raise ConfigError(
+            f"the report cannot be written there: {error.strerror}", where=str(junit), remedy="name another --junit"
+        ) from error
 
 
 def _task_row(task: Task, done: set[str]) -> dict[str, str | int | float]:
@@ -193,7 +205,7 @@ def _slots(fleet: Fleet, kind: DeviceKind) -> int:
 
 @contextmanager
 def _stopping(console: Console) -> Iterator[threading.Event]:
-    """An event that the first Ctrl-C (or SIGTERM) sets; the second one ends the program at once."""
+    """An event that the first Ctrl-C (or SIGTERM, or hang-up) sets; the second one ends the program at once."""
     stop = threading.Event()
 
     def ask(number: int, _frame: FrameType | None) -> None:
@@ -204,19 +216,12 @@ def _stopping(console: Console) -> Iterator[threading.Event]:
         told = "ending the remote jobs, keeping what is done (once more to end at once)"
         console.print(f"[yellow]stopping[/]: {told}", soft_wrap=True)
 
-    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    heard = [signal.SIGINT, signal.SIGTERM]
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # else it was started with nohup
+        heard.append(signal.SIGHUP)
+    before = {number: signal.signal(number, ask) for number in heard}
     try:
         yield stop
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-def _copy(source: Path, target: Path) -> None:
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(source, target)
-    except OSError as error:
-        raise DataError(
-            f"cannot be written: {error.strerror}", where=str(target), remedy=f"it lies at {source}"
-        ) from error

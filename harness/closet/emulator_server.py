@@ -220,8 +220,8 @@ async def serve(root: Path, host_key: Path, client_key: Path) -> None:
         login_timeout=10,
         rekey_bytes="8G",
     )
-    sys.stdout.write(json.dumps({"port": server.sockets[0].getsockname()[1]}) + "\n")
-    sys.stdout.flush()
+    with suppress(BrokenPipeError):  # whoever started this was killed meanwhile: stdin ends too
+        os.write(sys.stdout.fileno(), json.dumps({"port": server.sockets[0].getsockname()[1]}).encode() + b"\n")
     await asyncio.to_thread(sys.stdin.buffer.read)
     server.close()
     for connection in tuple(running):

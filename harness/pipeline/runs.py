@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import datetime
+import fcntl
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 from harness.errors import ConfigError
@@ -15,6 +17,7 @@ RECORD = "record.json"
 REQUEST = "request.json"
 JUNIT = "junit.xml"
 SUMMARY = "summary.txt"
+LOCK = "lock"
 
 
 def closet_home(environment: Mapping[str, str] = os.environ) -> Path:
@@ -34,6 +37,26 @@ def new_run_folder(home: Path, today: datetime.date) -> Path:
             continue
         return folder
     raise ConfigError("a million runs in one day", where=str(runs), remedy="remove old runs")
+
+
+@contextmanager
+def alone_in(folder: Path) -> Iterator[None]:
+    """The only program at work on the run in `folder`, which is made; ConfigError when there is another."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = (folder / LOCK).open("w")
+    except OSError as error:
+        raise ConfigError(
+            f"no run can be kept there: {error.strerror}", where=str(folder), remedy="name a folder that can be written"
+        ) from error
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise ConfigError(
+                "another program is at work on this run", where=str(folder), remedy="wait for it, or end it"
+            ) from error
+        yield
 
 
 def find_run(home: Path, text: str) -> Path:
