@@ -20,7 +20,7 @@ from harness.errors import DataError
 from harness.trace import Array, Exactness, Trace
 from harness.verdict import FIRST_TO_MOVE, CheckResult, Closeness, Finding, FindingKind, Severity
 
-COMPARE_VERSION = "1"  # part of the key under which results are kept: raise it when a result would come out different
+COMPARE_VERSION = "2"  # part of the key under which results are kept: raise it when a result would come out different
 
 MAX_FINDINGS = 20  # of one check; the rest is counted
 MAX_INTERVALS = 3  # of one channel; the rest is counted in the last one's words
@@ -75,7 +75,7 @@ class _Comparison:
         )
         judged = [name for name in names if self._exactness(name) is not Exactness.INFORMATIVE]
         if not judged:
-            return CheckResult(check.name, Closeness.NOTHING, (_nothing_matched(check, names),))
+            return CheckResult(check.name, Closeness.NOTHING, (_nothing_matched(check.channels, names),))
         structural = self._frame_findings(severity)
         divergences: list[Divergence] = []
         exact, compared = True, 0
@@ -90,10 +90,26 @@ class _Comparison:
             divergences += found
         same = Closeness.EXACT if exact else Closeness.WITHIN
         closeness = Closeness.BEYOND if divergences or structural else same
-        if not len(self.alignment.frame_ids):
+        vacuous = self._vacuous(check, names, judged)
+        if vacuous or not len(self.alignment.frame_ids):
             closeness = Closeness.NOTHING
         findings = self._in_words(structural, divergences, severity)
-        return CheckResult(check.name, closeness, findings, compared, len(self.alignment.frame_ids))
+        return CheckResult(check.name, closeness, (*findings, *vacuous), compared, len(self.alignment.frame_ids))
+
+    def _vacuous(self, check: Check, names: list[str], judged: list[str]) -> list[Finding]:
+        """What a check asks that these traces cannot answer: a pattern without a channel, numbers that are none."""
+        unmatched = [pattern for pattern in check.channels if not fnmatch.filter(names, pattern)]
+        found = [_nothing_matched(unmatched, [])] if unmatched else []
+        sides = [
+            trace.channels[name].values
+            for trace in (self.expected, self.observed)
+            for name in judged
+            if name in trace.channels
+        ]
+        if all(values.dtype.kind == "f" and np.isnan(values).all() for values in sides):
+            words = "not one value on either side is a number: nothing was compared"
+            found.append(Finding(FindingKind.NOT_A_NUMBER, Severity.NOTE, "", words))
+        return found
 
     def _exactness(self, name: str) -> Exactness:
         """The stricter of the two sides', so that a candidate cannot declare itself out of judgement."""
@@ -208,9 +224,9 @@ class _Comparison:
         return notes
 
 
-def _nothing_matched(check: Check, names: list[str]) -> Finding:
-    patterns = ", ".join(check.channels)
-    words = f"no channel matches {patterns}" if not names else f"{patterns} matches only channels that are never judged"
+def _nothing_matched(patterns: Sequence[str], names: list[str]) -> Finding:
+    said = ", ".join(patterns)
+    words = f"no channel matches {said}" if not names else f"{said} matches only channels that are never judged"
     return Finding(FindingKind.MISSING_CHANNEL, Severity.NOTE, "", f"{words}: nothing was compared")
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import asdict, replace
 
 from harness.compare import COMPARE_VERSION, compare_traces, runtime_difference
-from harness.domain import Check, Trial, json_digest
+from harness.domain import Check, Trial, canonical_json, json_digest
 from harness.errors import ClosetError, DataError, ErrorDescription, ProductCrashError
 from harness.pipeline.collect import Replayed
 from harness.store import Store
+from harness.trace import Trace
 from harness.verdict import (
     NOT_RUN,
     Attempt,
@@ -35,7 +36,7 @@ def not_run(trial: Trial) -> JobResult:
         trial.device_kind.value,
         Verdict.ERROR,
         NOT_RUN,
-        provenance=_provenance(trial),
+        provenance=provenance(trial),
     )
 
 
@@ -55,9 +56,10 @@ def judge_trial(
         problem = f"the baseline was not replayed: {baseline.error.problem}"
         error = ErrorDescription(baseline.error.kind, problem, baseline.error.where, baseline.error.remedy)
     elif error is None and not baseline_trace:
+        options = trial.candidate.options
         error = ErrorDescription(
             "MissingBaseline",
-            "no baseline is approved",
+            "no baseline is approved" + ("" if options == "{}" else f" for these options: {options}"),
             trial.name,
             "closet bless RUN --reason TEXT approves this run's traces, or --baseline MODEL replays both sides",
         )
@@ -75,7 +77,7 @@ def judge_trial(
         error,
         results,
         attempts,
-        _provenance(trial),
+        provenance(trial, checks),
         candidate.trace_sha256,
         baseline_trace,
         reused=candidate.reused and (baseline is None or baseline.reused),
@@ -105,9 +107,37 @@ def _compared(
             where=str(observed.segment),
             remedy="approve a baseline made by this runtime, or --baseline MODEL replays both sides",
         )
+    if difference := _made_otherwise(expected, observed):
+        raise DataError(
+            f"the approved baseline was made otherwise: {difference}",
+            where=str(observed.segment),
+            remedy="closet bless RUN --reason TEXT approves this run's traces, or --baseline MODEL replays both sides",
+        )
     results = compare_traces(expected, observed, checks)
     store.remember_checks(key, results)
     return results
+
+
+def _made_otherwise(expected: Trace, observed: Trace) -> str:
+    """What differs in how two traces were made, the models and the runtime apart; "" when nothing does.
+
+    Whether the software changed can only be seen where all else is equal.
+    """
+    ours, theirs = _making(expected), _making(observed)
+    return ", ".join(
+        f"{name} {ours.get(name, 'nothing')} instead of {theirs.get(name, 'nothing')}"
+        for name in sorted(ours.keys() | theirs.keys())
+        if ours.get(name) != theirs.get(name)
+    )
+
+
+def _making(trace: Trace) -> dict[str, str]:
+    made = trace.provenance
+    recording, replayer = made.get("recording"), made.get("replayer")
+    making = {name: str(sha256)[:12] for name, sha256 in recording.items()} if isinstance(recording, dict) else {}
+    if isinstance(replayer, dict):
+        making["replayer version"] = str(replayer.get("version"))
+    return making | {"options": canonical_json(made.get("options"))}
 
 
 def _crash(error: ErrorDescription) -> CheckResult:
@@ -120,16 +150,18 @@ def _sided(replayed: Replayed, candidate: Replayed) -> list[Attempt]:
     return [replace(attempt, side=side) for attempt in replayed.attempts]
 
 
-def _provenance(trial: Trial) -> dict[str, str]:
-    """What the trial's two sides are made of, as text for the record and the reports."""
-    provenance = {
+def provenance(trial: Trial, checks: tuple[Check, ...] = ()) -> dict[str, str]:
+    """What the trial's two sides are made of and how they are judged, as text for the record and the reports."""
+    made_of = {
         "candidate_job": trial.candidate.id,
         "candidate_model": trial.candidate.model_digest,
         "runtime": trial.candidate.runtime,
         "replayer_version": trial.candidate.replayer_version,
         "options": trial.candidate.options,
     }
-    provenance |= {f"recording {entry.name}": entry.blob.sha256 for entry in trial.candidate.recording}
+    if checks:
+        made_of["checks"] = json_digest([asdict(check) for check in checks])
+    made_of |= {f"recording {entry.name}": entry.blob.sha256 for entry in trial.candidate.recording}
     if trial.baseline_job is not None:
-        provenance |= {"baseline_job": trial.baseline_job.id, "baseline_model": trial.baseline_job.model_digest}
-    return provenance
+        made_of |= {"baseline_job": trial.baseline_job.id, "baseline_model": trial.baseline_job.model_digest}
+    return made_of

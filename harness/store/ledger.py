@@ -29,7 +29,8 @@ class Approval:
     """One trace made the baseline of its segment, replayer and device kind.
 
     `when` is ISO 8601 and given by the caller; `run` is where the trace came from; `replaces` the digest that was
-    approved before ("" for the first), filled in when the approval is written.
+    approved before ("" for the first), filled in when the approval is written. `options` are the replayer's, as
+    canonical JSON: a baseline of the first 400 frames and one of the whole segment stand side by side.
     """
 
     when: str
@@ -44,11 +45,12 @@ class Approval:
     runtime: str = ""
     model_digest: str = ""
     candidate: str = ""
+    options: str = "{}"
 
     @property
-    def place(self) -> tuple[str, str, str]:
+    def place(self) -> tuple[str, str, str, str]:
         """What it is the baseline of."""
-        return self.segment, self.replayer, self.device_kind
+        return self.segment, self.replayer, self.device_kind, self.options
 
 
 _BATCH = TypeAdapter(tuple[Approval, ...])
@@ -84,9 +86,9 @@ class Ledger:
             self._append(line.encode())
         return batch
 
-    def approved(self, segment: str, replayer: str, device_kind: str) -> Approval | None:
+    def approved(self, segment: str, replayer: str, device_kind: str, options: str = "{}") -> Approval | None:
         """The approval that holds now, if any."""
-        place = (segment, replayer, device_kind)
+        place = (segment, replayer, device_kind, options)
         return next((entry for entry in reversed(self.entries()) if entry.place == place), None)
 
     def entries(self) -> tuple[Approval, ...]:

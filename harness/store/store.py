@@ -94,9 +94,9 @@ class Store:
             self.blobs.verified(sha256)
         return self._ledger.approve(entries)
 
-    def approved(self, segment: str, replayer: str, device_kind: str) -> Approval | None:
-        """The baseline that holds now for a place, if any."""
-        return self._ledger.approved(segment, replayer, device_kind)
+    def approved(self, segment: str, replayer: str, device_kind: str, options: str = "{}") -> Approval | None:
+        """The baseline that holds now for a place, if any; `options` as canonical JSON."""
+        return self._ledger.approved(segment, replayer, device_kind, options)
 
     def ledger(self) -> tuple[Approval, ...]:
         """Every approval ever made, in order."""
