@@ -30,7 +30,10 @@ class RouteSource:
 
 @dataclass(frozen=True, slots=True)
 class ReplayerConfig:
-    """One replayer of a suite. `baseline` None means: hold against what was approved."""
+    """One replayer of a suite. `baseline` None means: hold against what was approved.
+
+    It replays the segments that `condition` (`where:` in the file) picks, all when empty; if `optional`, perhaps none.
+    """
 
     name: str
     candidate: Path | None
@@ -38,6 +41,8 @@ class ReplayerConfig:
     options: dict[str, Json]
     checks: tuple[Check, ...]
     where: str
+    condition: str = ""
+    optional: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +101,8 @@ def load_suite(path: Path) -> Suite:
             dict(entry.options),
             tuple(_check(check_name, check) for check_name, check in entry.checks.items()),
             where("replayers", name),
+            entry.where or "",
+            entry.optional,
         )
         for name, entry in suite.replayers.items()
     )

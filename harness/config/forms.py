@@ -90,6 +90,8 @@ class ReplayerFile(_Strict):
     candidate: str | None = None
     baseline: str | None = None
     options: dict[str, Any] = Field(default_factory=dict)
+    where: str | None = Field(default=None, min_length=1)
+    optional: bool = False
     checks: dict[str, CheckFile] = Field(min_length=1)
 
 

@@ -75,6 +75,7 @@ def prepare(request: Request, store: Store) -> Prepared:
             where=str(request.suite),
             remedy="mind --only and `select:`; closet routes ls FOLDER lists what is there",
         )
+    replayed = {config.name: _replayed_by(config, suite, chosen, store.home) for config in suite.replayers}
     blob_paths: dict[str, Path] = {}
 
     def named(name: str, path: Path) -> NamedBlob:
@@ -109,6 +110,7 @@ def prepare(request: Request, store: Store) -> Prepared:
         )
         for recording in chosen
         for entry in models.values()
+        if str(recording.segment) in replayed[entry.config.name]
     ]
     runtimes = {kind: runtime_key() if kind is DeviceKind.EMULATED else _UNKNOWN_RUNTIME for kind in suite.device_kinds}
     plan = make_plan(suite.name, cases, runtimes, suite.tags, suite.deadline_s)
@@ -174,16 +176,38 @@ def _select(source: RouteSource, home: Path | None = None) -> list[Recording]:
     return selected
 
 
-def _where(source: RouteSource, query: Query, found: Sequence[Recording], home: Path) -> tuple[Recording, ...]:
-    """Those that the condition picks, by an index brought up to date for it.
+def _replayed_by(config: ReplayerConfig, suite: Suite, chosen: Sequence[Recording], home: Path) -> set[str]:
+    """Names of the chosen segments that a replayer's own condition picks."""
+    names = {str(recording.segment) for recording in chosen}
+    if not config.condition:
+        return names
+    query = parse_query(config.condition, where=config.where)
+    folders = [source.folder for source in suite.routes if source.folder.is_dir()]
+    names &= set().union(*(_picked(query, folder, home) for folder in folders))
+    if not names and not config.optional:
+        raise NothingToRunError(
+            f"no selected segment fits {config.condition}, as {config.name} asks",
+            where=config.where,
+            remedy="closet routes find shows what does; `optional: true` lets it replay none",
+        )
+    return names
+
+
+def _picked(query: Query, folder: Path, home: Path) -> set[str]:
+    """Names of the segments in a folder that a condition picks, by an index brought up to date for it.
 
     A log that cannot be read may be what was looked for: unless the condition speaks of errors itself, it stays in, and
     its trial says what is wrong with it.
     """
     with Corpus(home / CORPUS_FILE) as corpus:
-        corpus.index([source.folder])
-        picked, unread = corpus.select(source.folder, query)
-    chosen = picked if "error" in query.names else picked | unread
+        corpus.index([folder])
+        picked, unread = corpus.select(folder, query)
+    return picked if "error" in query.names else picked | unread
+
+
+def _where(source: RouteSource, query: Query, found: Sequence[Recording], home: Path) -> tuple[Recording, ...]:
+    """Those that a source's condition picks."""
+    chosen = _picked(query, source.folder, home)
     kept = tuple(recording for recording in found if str(recording.segment) in chosen)
     if not kept and not source.optional:
         raise NothingToRunError(
@@ -198,6 +222,8 @@ def _check_replayer(config: ReplayerConfig) -> None:
     if config.name not in REPLAYERS:
         known = ", ".join(REPLAYERS)
         raise ConfigError(f"unknown replayer {config.name}", where=config.where, remedy=f"one of {known}")
+    if config.condition:
+        parse_query(config.condition, where=config.where)
     try:
         inputs_needed(config.name, config.options)
     except ConfigError as error:

@@ -69,6 +69,7 @@ COLUMNS: tuple[Column, ...] = (
     _text("immediate_disable_events", "the same of immediateDisable"),
     _text("user_disable_events", "the same of userDisable"),
     _count("soft_disables_any", "softDisable intervals, engaged or not"),
+    _count("can_messages", "batches of CAN frames that were logged"),
     _text("route", "dongle/log_id"),
     _text("dongle", "dongle id"),
     _count("number", "number of the segment in its route"),

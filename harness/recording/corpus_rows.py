@@ -72,6 +72,7 @@ def load_row(path: Path) -> LogRow:
     values: dict[str, Value] = {
         "length_s": round((last_ns - first_ns) / 1e9, 3),
         "damage": log.damage.reason if log.damage else "",
+        "can_messages": len(log.rows("can")),
         **_identity(log),
         **_driving(log, states),
         **_time_of_day(log, first_ns),
