@@ -91,9 +91,16 @@ COMPARISON_MUTANTS: tuple[ComparisonMutant, ...] = (
     ComparisonMutant(
         "nothing compared is fine",
         "compare",
-        "return CheckResult(check.name, Closeness.NOTHING, (_nothing_matched(check, names),))",
+        "return CheckResult(check.name, Closeness.NOTHING, (_nothing_matched(check.channels, names),))",
         "return CheckResult(check.name, Closeness.EXACT, (), 1, 1)",
     ),
+    ComparisonMutant(
+        "half a comparison is one",
+        "compare",
+        "found = [_nothing_matched(unmatched, [])] if unmatched else []",
+        "found: list[Finding] = []",
+    ),
+    ComparisonMutant("nothing but NaN is a comparison", "compare", "np.isnan(values).all() for", "False for"),
     # Events.
     ComparisonMutant(
         "a collar that swallows NEW", "events", "round(rules.collar_s * 1e9)", "round(25 * rules.collar_s * 1e9)"

@@ -83,6 +83,8 @@ def _value_trials() -> Iterator[Trial]:
     yield "declared informative by one side", "FAIL", values(1, 2), lax, TOLERANT
     yield "another unit", "FAIL", values(1, 2), values(1, 2, unit="ft"), TOLERANT
     yield "nothing matches", "ERROR", values(1, 2), values(1, 2), Check("values", ("vlaue",))
+    yield "one of two patterns", "ERROR", values(1, 2), values(1, 2), Check("values", ("value", "vlaue"))
+    yield "nothing but NaN", "ERROR", values(nan, nan), values(nan, nan), TOLERANT
 
 
 def _frame_trials() -> Iterator[Trial]:

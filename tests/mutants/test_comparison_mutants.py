@@ -42,8 +42,11 @@ def test_a_mutant_turns_a_verdict(mutant: ComparisonMutant, tmp_path: Path):
     assert any(verdict in ("PASS", "FAIL", "ERROR") for verdict in wrong.values()), f"it does not even run: {wrong}"
 
 
-def test_names_are_unique():
+def test_every_mutant_is_another_and_can_be_made():
     assert len({mutant.name for mutant in COMPARISON_MUTANTS}) == len(COMPARISON_MUTANTS)
+    folder = ROOT / "harness" / "compare"
+    lost = [each for each in COMPARISON_MUTANTS if (folder / f"{each.module}.py").read_text().count(each.find) != 1]
+    assert lost == []
 
 
 def _verdicts_with(mutant: ComparisonMutant, folder: Path) -> dict[str, str]:
