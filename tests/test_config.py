@@ -97,8 +97,11 @@ suite: twice
     [
         ("suite: [\n", 2, "not YAML"),
         ("", None, "is empty"),
-        ("- 1\n", 1, "valid dictionary"),
+        ("- 1\n", 1, "mapping"),
         (GOOD_SUITE.replace("deadline_s: 60", "deadline_s: .inf"), 13, "finite"),
+        ("suite: pr\nroutes: [{folder: x, select: []}]\n", 2, "at least 1 item"),
+        (GOOD_SUITE.replace('["action.*"]}', '["action.*"], blocks: false}'), 6, "no check blocks"),
+        ("? [a, b]\n: c\n", 1, "a key must be a word"),
         (GOOD_SUITE.replace('["action.*"]', "[]"), 10, "at least 1 item"),
         (GOOD_SUITE.replace("absolute: 0.01", "absolute: .nan"), 11, "absolute"),
     ],

@@ -13,7 +13,7 @@ from harness.closet.contact import contact
 from harness.closet.emulator import emulate as start_emulated
 from harness.config import load_fleet
 from harness.domain import Device
-from harness.errors import ClosetError, ExitCode
+from harness.errors import ClosetError, ConfigError, ExitCode
 from harness.files import write_text
 
 
@@ -83,6 +83,12 @@ def emulate(count: int, folder: Path) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
     folder = folder.absolute()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(
+            f"no shelf can be kept there: {error.strerror}", where=str(folder), remedy="name another --folder"
+        ) from error
     with start_emulated(count, folder) as shelf:
         path = folder / "devices.yaml"
         write_text(path, render_devices(shelf))

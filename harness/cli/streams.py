@@ -54,6 +54,12 @@ def complain(text: str) -> None:
         give_up(sys.stderr)
 
 
+def result_console() -> Console:
+    """A console on standard output; a log is wide enough for names that a program or a person copies from it."""
+    console = Console()
+    return console if console.is_terminal else Console(width=_LOG_COLUMNS)
+
+
 def progress_console() -> Console:
     """A console on standard error that goes silent, instead of ending the run, when nobody can read it."""
     console = Console(file=cast("IO[str]", _Lenient(sys.stderr)))

@@ -18,7 +18,7 @@ from rich.table import Table
 
 from harness.cli.live import Watch
 from harness.cli.options import echo_json, json_option, make_request, open_store, shown_path, suite_options
-from harness.cli.streams import complain, progress_console, tell
+from harness.cli.streams import complain, progress_console, result_console, tell
 from harness.config import Fleet, gather, load_fleet, load_suite
 from harness.domain import DeviceKind, Task
 from harness.errors import ConfigError, ExitCode
@@ -26,9 +26,10 @@ from harness.files import write_text
 from harness.pipeline import execute_run, prepare
 from harness.pipeline.prepare import check_suite
 from harness.pipeline.request import Request, load_request
-from harness.pipeline.runs import JUNIT, RECORD, REQUEST, alone_in, closet_home, find_run, new_run_folder
+from harness.pipeline.resume import check_same_run
+from harness.pipeline.runs import JUNIT, RECORD, REQUEST, alone_in, closet_home, find_run, load_run, new_run_folder
 from harness.report import render_summary
-from harness.verdict import gate, render_record
+from harness.verdict import RunRecord, gate, render_record
 
 
 @click.command(
@@ -95,7 +96,7 @@ def plan(
         table.add_column(title, justify="left" if isinstance(value, str) else "right", no_wrap=True)
     for row in rows:
         table.add_row(*(str(value) for value in row.values()))
-    Console().print(table)
+    result_console().print(table)
     left_s = sum(task.cost_s for task in planned.tasks if any(job.id not in done for job in task.jobs))
     on = ", ".join(f"{count} {kind}" for kind, count in slots.items())
     click.echo(
@@ -146,12 +147,16 @@ def run(
 def resume(run_name: str, junit: Path | None, as_json: bool) -> int:
     """Go on with RUN (a folder, a name, or `last`): what has a trace is kept, the rest is replayed, all is judged."""
     folder = find_run(closet_home(), run_name)
-    return _carry_out(load_request(folder / REQUEST), folder, junit, as_json)
+    return _carry_out(load_request(folder / REQUEST), folder, junit, as_json, before=load_run(folder))
 
 
-def _carry_out(request: Request, folder: Path | None, junit: Path | None, as_json: bool) -> int:
+def _carry_out(
+    request: Request, folder: Path | None, junit: Path | None, as_json: bool, *, before: RunRecord | None = None
+) -> int:
     store = open_store()
     prepared = prepare(request, store)
+    if before is not None:
+        check_same_run(before, prepared)
     if junit is not None:
         _make_way(junit)
     if folder is None:

@@ -86,7 +86,7 @@ def load_suite(path: Path) -> Suite:
     routes = tuple(
         RouteSource(
             _resolved(folder, entry.folder),
-            tuple(entry.select),
+            tuple(entry.select or ()),
             where("routes", number),
             entry.where or "",
             entry.optional,

@@ -94,12 +94,18 @@ class ReplayerFile(_Strict):
     optional: bool = False
     checks: dict[str, CheckFile] = Field(min_length=1)
 
+    @model_validator(mode="after")
+    def _can_close(self) -> ReplayerFile:
+        if not any(check.blocks for check in self.checks.values()):
+            raise ValueError("no check blocks, so that nothing could ever close the gate")
+        return self
+
 
 class RoutesFile(_Strict):
     """A folder of recordings, and which of them."""
 
     folder: str
-    select: list[str] = Field(default_factory=list)
+    select: list[str] | None = Field(default=None, min_length=1)
     where: str | None = Field(default=None, min_length=1)
     optional: bool = False
 

@@ -75,7 +75,10 @@ class _Reading:
     def _mapping(self, node: yaml.MappingNode, place: Place) -> dict[Hashable, Any]:
         mapping: dict[Hashable, Any] = {}
         for key_node, value_node in node.value:
-            key = self._scalar(key_node) if isinstance(key_node, yaml.ScalarNode) else str(key_node.value)
+            if not isinstance(key_node, yaml.ScalarNode):
+                self._mistake(key_node, "a key must be a word", "mind brackets and question marks")
+                continue
+            key = self._scalar(key_node)
             inner = (*place, str(key))
             if key in mapping:
                 self._mistake(key_node, f"key {key} stands twice", "keep one")
@@ -123,6 +126,8 @@ def validated(
                 problem = "unknown key"
             if entry["type"] == "missing":
                 problem = "is missing"
+            if entry["type"] in {"model_type", "dict_type"}:
+                problem = "should be a mapping (`key: value`)"
             found.setdefault((line, name), ConfigError(f"{name}: {problem}", where=f"{path}:{line}"))
     if valid is None or found:
         raise ConfigMistakesError(tuple(found[key] for key in sorted(found)))

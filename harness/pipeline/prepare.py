@@ -163,9 +163,12 @@ def _select(source: RouteSource, home: Path | None = None) -> list[Recording]:
         return list(found)
     selected: list[Recording] = []
     for text in source.select:
-        selector = parse_selector(text)
-        of_route = {entry.segment.number: entry for entry in found if entry.segment.route == selector.route}
-        numbers = selector.numbers(sorted(of_route)) if of_route else []
+        try:
+            selector = parse_selector(text)
+            of_route = {entry.segment.number: entry for entry in found if entry.segment.route == selector.route}
+            numbers = selector.numbers(sorted(of_route)) if of_route else []
+        except ConfigError as error:
+            raise ConfigError(error.problem, where=source.where, remedy=error.remedy) from error
         if not numbers:
             raise ConfigError(
                 f"{text} selects nothing in {source.folder}",

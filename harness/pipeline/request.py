@@ -49,9 +49,13 @@ def render_request(request: Request) -> str:
 
 def load_request(path: Path) -> Request:
     """The request a run was started with; DataError when the file is not one."""
+    cause: Exception
     try:
         return _REQUEST.validate_json(path.read_bytes())
-    except (OSError, ValidationError) as error:
-        raise DataError(
-            f"not the request of a run: {error}", where=str(path), remedy="start the run anew with closet run"
-        ) from error
+    except OSError as error:
+        problem, cause = f"cannot be read: {error.strerror}", error
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"]) or "the file"
+        problem, cause = f"not the request of a run: {place}: {first['msg']}", error
+    raise DataError(problem, where=str(path), remedy="start the run anew with closet run") from cause

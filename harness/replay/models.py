@@ -37,13 +37,16 @@ def find_model(path: Path, replayer: str) -> tuple[tuple[str, Path], ...]:
         return _single_file(path, replayer)
     if not path.is_dir():
         raise ConfigError("there is no such model", where=str(path), remedy="name a folder or an .onnx file")
-    names: tuple[str, ...] = ()
+    whole: list[tuple[str, ...]] = [(name,) for name in _SINGLE_FILES[replayer] if (path / name).is_file()]
     if replayer == "driving_model" and (path / VISION).is_file() and (path / POLICY).is_file():
-        names = (VISION, POLICY)
-    else:
-        candidates = [name for name in _SINGLE_FILES[replayer] if (path / name).is_file()]
-        if len(candidates) == 1:
-            names = (candidates[0],)
+        whole.append((VISION, POLICY))
+    if len(whole) > 1:  # which of them is on trial must not be a guess
+        raise ConfigError(
+            f"more than one model: {'; '.join(' with '.join(names) for names in whole)}",
+            where=str(path),
+            remedy="keep each in a folder of its own, or name one .onnx file",
+        )
+    names = whole[0] if whole else ()
     if not names:
         return _only_file(path, replayer)
     files = [(name, path / name) for name in names]

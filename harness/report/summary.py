@@ -128,8 +128,16 @@ def _tally(record: RunRecord) -> str:
     exact = sum(all(check.closeness is Closeness.EXACT for check in result.checks) for result in passed)
     noted = sum(any(check.closeness is Closeness.BEYOND for check in result.checks) for result in passed)
     within = len(passed) - exact - noted
+    same = sum(_same_files(result) for result in passed)
     kinds = [
-        f"{word} {count}" for word, count in (("exact", exact), ("within tolerance", within), ("noted", noted)) if count
+        f"{word} {count}"
+        for word, count in (
+            ("exact", exact),
+            ("within tolerance", within),
+            ("noted", noted),
+            ("the same files on both sides", same),
+        )
+        if count
     ]
     lines = [f"PASS  {counts[Verdict.PASS]:>4}" + (f"   {' · '.join(kinds)}" if kinds else "")]
     lines.append(f"FAIL  {counts[Verdict.FAIL]:>4}")
@@ -138,6 +146,12 @@ def _tally(record: RunRecord) -> str:
     if counts[Verdict.QUARANTINED]:
         lines.append(f"QUARANTINED {counts[Verdict.QUARANTINED]}   run and reported, not gating")
     return "\n".join(lines)
+
+
+def _same_files(result: JobResult) -> bool:
+    """Whether nothing was on trial: candidate and baseline are one model, so that they cannot differ."""
+    made_of = result.provenance
+    return "baseline_model" in made_of and made_of.get("candidate_model") == made_of["baseline_model"]
 
 
 def _causes(errors: Sequence[JobResult]) -> str:
@@ -211,10 +225,12 @@ def _in_a_line(result: JobResult) -> str:
     if result.error is not None:
         return result.error.problem
     closeness = {check.closeness for check in result.checks}
+    if Closeness.NOTHING in closeness:
+        return Closeness.NOTHING.value
     for worst in (Closeness.BEYOND, Closeness.WITHIN, Closeness.EXACT):
         if worst in closeness:
             return worst.value if worst is not Closeness.BEYOND else "noted, not blocking"
-    return "nothing compared"
+    return Closeness.NOTHING.value
 
 
 def _counted(count: int, noun: str) -> str:

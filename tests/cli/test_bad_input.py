@@ -102,6 +102,39 @@ def test_models_that_are_none(desk: Desk) -> None:
     assert (code, "no candidate" in err) == (ExitCode.USAGE, True), err
 
 
+def test_a_folder_with_two_models_is_not_guessed_at(desk: Desk) -> None:
+    both = desk.folder / "both"
+    shutil.copytree(desk.model("release"), both)
+    for path in desk.model("supercombo").iterdir():
+        shutil.copy(path, both)
+    code, _, err = desk.closet("plan", desk.suite, "--candidate", both)
+    assert code == ExitCode.USAGE
+    assert "more than one model: supercombo.onnx; driving_vision.onnx with driving_policy.onnx" in err
+
+
+def test_a_pattern_that_matches_nothing_beside_one_that_does_is_not_green(desk: Desk) -> None:
+    desk.suite.write_text(desk.suite.read_text().replace("velocity.*", "velocty.*").replace("frames: 80", "frames: 4"))
+    code, out, err = run_both(desk)
+    assert code == ExitCode.NO_VERDICT
+    assert "no channel matches velocty.*: nothing was compared" in out
+    assert "driving_model  nothing compared" in err, "the table does not call it exact"
+
+
+def test_the_same_files_on_both_sides_are_told(desk: Desk) -> None:
+    desk.suite.write_text(desk.suite.read_text().replace("frames: 80", "frames: 4"))
+    code, out, _ = desk.closet(
+        "run", desk.suite, "--baseline", desk.model("release"), "--candidate", desk.model("release")
+    )
+    assert code == ExitCode.GATE_OPEN
+    assert "the same files on both sides 1" in out
+
+
+def test_a_shelf_where_none_can_be(desk: Desk) -> None:
+    (desk.folder / "file").touch()
+    code, _, err = desk.closet("emulate", 1, "--folder", "file")
+    assert (code, "no shelf can be kept there" in err) == (ExitCode.USAGE, True), err
+
+
 def test_a_model_of_another_interface_is_refused_by_name(desk: Desk) -> None:
     broken = desk.folder / "broken"
     broken.mkdir()

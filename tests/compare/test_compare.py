@@ -204,6 +204,23 @@ def test_no_common_frame_says_nothing_was_compared(make_trace):
         assert judge((result,), None) is verdict
 
 
+def test_what_is_no_number_on_either_side_is_not_green(make_trace):
+    nothing = make_trace({"action.x": np.full(5, np.nan), "action.y": np.full((5, 3), np.nan, np.float32)})
+    (result,) = compare_traces(nothing, nothing, [Check("a", ("action.*",))])
+    assert result.closeness is Closeness.NOTHING
+    assert judge((result,), None) is Verdict.ERROR
+    partly = make_trace({"action.x": np.array([1.0, np.nan, 1.0]), "action.y": np.full(3, np.nan)})
+    (result,) = compare_traces(partly, partly, [Check("a", ("action.*",))])
+    assert result.closeness is Closeness.EXACT
+
+
+def test_a_pattern_without_a_channel_is_not_hidden_by_another(trace):
+    (result,) = compare_traces(trace(), trace(), [Check("a", ("action.*", "postion.*"))])
+    assert result.closeness is Closeness.NOTHING
+    assert [found.words for found in result.findings] == ["no channel matches postion.*: nothing was compared"]
+    assert judge((result,), None) is Verdict.ERROR
+
+
 def test_empty_traces_are_not_green(make_trace):
     empty = make_trace({"action.x": np.zeros(0)})
     results = compare_traces(empty, empty, [Check("a", ("action.*",))])
