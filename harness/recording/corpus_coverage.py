@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import colorsys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
@@ -137,4 +138,6 @@ def _cell(x: float, y: float, event: tuple[str, str], count: int, most: int) -> 
 
 
 def _colour(kind: str, strength: float) -> str:
-    return f"hsl({_HUES[kind]} 70% {92 - 52 * strength:.0f}%)"
+    # As #rrggbb: viewers outside of browsers draw hsl() black.
+    channels = colorsys.hls_to_rgb(_HUES[kind] / 360, (92 - 52 * strength) / 100, 0.7)
+    return "#" + "".join(f"{round(255 * channel):02x}" for channel in channels)
