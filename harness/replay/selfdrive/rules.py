@@ -99,7 +99,7 @@ def load_rules(path: Path) -> RuleSpec:
         text = content.decode()
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"cannot be read: {error}", where=str(path), remedy=_REMEDY) from error
-    return parse_rules(text, where=path.name)
+    return parse_rules(text, where=str(path))
 
 
 def parse_rules(text: str, *, where: str) -> RuleSpec:
@@ -144,7 +144,7 @@ def find_rules(path: Path) -> tuple[tuple[str, Path], ...]:
         raise ConfigError(
             "there is no such rule set", where=str(path), remedy=f"name a .yaml file, or a folder with {RULES_NAME}"
         )
-    parse_rules(spec_path.read_text(), where=str(spec_path))
+    load_rules(spec_path)
     machine = spec_path.with_name(MACHINE_NAME)
     files = ((RULES_NAME, spec_path),)
     return (*files, (MACHINE_NAME, machine)) if path.is_dir() and machine.is_file() else files
