@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import itertools
 import json
 from dataclasses import asdict
@@ -11,9 +12,11 @@ from harness.errors import (
     ClosetError,
     ConfigError,
     ConfigMistakesError,
+    DataError,
     ErrorDescription,
     ExitCode,
     from_description,
+    refused_here,
 )
 
 KINDS = [
@@ -90,3 +93,16 @@ def test_whose_fault_it_is(kind, exit_code, retry):
 def test_text_says_where_what_and_what_to_do():
     assert str(ClosetError("disk full", where="/data", remedy="free space")) == "/data: disk full (free space)"
     assert str(ClosetError("disk full")) == "disk full"
+
+
+def test_a_refusal_of_this_machine_is_told_and_any_other_error_of_the_system_is_ours():
+    told = refused_here(OSError(errno.ENOSPC, "No space left on device", "store/x"))
+    assert (type(told), told.problem, told.where) == (
+        DataError,
+        "this machine refused: No space left on device",
+        "store/x",
+    )
+    assert "resume" in told.remedy
+    assert refused_here(OSError(errno.EROFS, "Read-only")).where == "", "where is a text, even if nobody knows"
+    assert refused_here(OSError(errno.EINVAL, "nonsense")) is None
+    assert refused_here(OSError("no number")) is None

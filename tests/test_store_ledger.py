@@ -152,10 +152,12 @@ def test_a_kill_at_any_point_leaves_whole_batches(ledger):
         writer = start_writer(ledger.path, f"victim{attempt}", -1)
         assert writer.stdout is not None
         assert writer.stdout.readline() == "ready\n"
-        # Killed at a random moment of its work: the moment is what is tested, nothing waits for it to be enough.
+        # Killed at a random moment of its work: the moment is what is tested, nothing waits for it to be enough. Half
+        # of them have done something by then, however slow the disk is.
+        first = [writer.stdout.readline()] if attempt % 2 else []
         time.sleep(rng.uniform(0, 0.03))
         os.kill(writer.pid, signal.SIGKILL)
-        said = writer.communicate(timeout=30)[0].split()
+        said = [*first, *writer.communicate(timeout=30)[0].split()]
         reported[f"victim{attempt}"] = len(said)
         ledger.approve([approval("e" * 64, f"after/{attempt}/0")])  # repairs, and is not stopped by the dead one's lock
     entries = Ledger(ledger.path).entries()
@@ -165,6 +167,6 @@ def test_a_kill_at_any_point_leaves_whole_batches(ledger):
         # What was reported as done is there; at most the batch that was being written is there beyond it.
         assert count <= len(batches) // 5 <= count + 1
     assert sum(entry.who == "me" for entry in entries) == 8
-    assert sum(reported.values()) > 0
+    assert sum(reported.values()) >= 4
     for line in ledger.path.read_bytes().splitlines():
         assert len(json.loads(line)["approvals"]) in {1, 5}
