@@ -16,6 +16,7 @@ from harness.errors import ExitCode
 from harness.pipeline.prepare import prepare
 from harness.pipeline.runs import load_run, write_run
 from harness.trace import Channel, Trace, write_trace
+from harness.verdict import parse_record
 from tests.cli.conftest import Desk
 
 SUITE = """\
@@ -121,8 +122,10 @@ def test_blessing_some_leaves_the_others(stored: StoredDesk) -> None:
     assert stored.run("release")[0] == ExitCode.GATE_OPEN
     assert stored.run("better")[0] == ExitCode.REGRESSION
     assert stored.closet("bless", "last", "--only", "nothing", "--reason", "x")[0] == ExitCode.USAGE
+    assert stored.closet("bless", "last", "--reason", " ")[0] == ExitCode.USAGE
     assert stored.run("better")[0] == ExitCode.REGRESSION
-    assert stored.closet("bless", "last", "--reason", "better")[1] == "created 0 · updated 1 · unchanged 1\n"
+    told = json.loads(stored.closet("bless", "last", "--reason", "better", "--json")[1])
+    assert told == {"created": 0, "updated": 1, "unchanged": 1}
     assert stored.run("better")[0] == ExitCode.GATE_OPEN
     assert stored.closet("baselines")[1].splitlines()[-1] == "2 baselines"
     assert stored.closet("baselines", "--log")[1].splitlines()[-1] == "5 approvals"
@@ -159,7 +162,8 @@ def test_looking_at_runs_that_passed_and_failed(stored: StoredDesk) -> None:
     assert [result["verdict"] for result in json.loads(out)["results"]] == ["PASS", "FAIL"]
     assert JUnitXml.fromfile(str(stored.desk.folder / "deep/er/j.xml")).failures == 1
     code, out, _ = stored.closet("diff", "last")
-    assert (code, out.count("action.desiredCurvature") > 0, "vEgo" in out) == (0, True, False)
+    table = [line.split() for line in out.splitlines() if line.startswith(("  channel ", "  action."))]
+    assert (code, [row[0] for row in table][-2:]) == (0, ["channel", "action.desiredCurvature"])
     (shown,) = json.loads(stored.closet("diff", "last", "--json")[1])
     assert (shown["verdict"], [row["channel"] for row in shown["channels"]]) == ("FAIL", ["action.desiredCurvature"])
     both = json.loads(stored.closet("diff", "last", str(segment).replace("/", "|", 1), "--all", "--json")[1])
@@ -171,6 +175,28 @@ def test_looking_at_runs_that_passed_and_failed(stored: StoredDesk) -> None:
     (only,) = json.loads(stored.closet("diff", "last", "--all", "--channel", "v*", "--json")[1])
     assert [row["channel"] for row in only["channels"]] == ["vEgo"]
     assert stored.closet("report", "last", "--format", "junit")[0] == ExitCode.REGRESSION
+    code, out, _ = stored.closet("report", "last", "--format", "json")
+    assert (code, parse_record(out, where="stdout")) == (ExitCode.REGRESSION, load_run(_run(stored, 3)))
+
+
+def test_two_trace_files_are_held_against_each_other(stored: StoredDesk) -> None:
+    prepared = prepare(
+        make_request(stored.desk.suite, (str(stored.desk.model("release")),), (), None, ()), open_store()
+    )
+    traces = {name: made_trace(prepared.plan.trials[0].candidate, value) for name, value in (("a", 0.0), ("b", 0.5))}
+    traces["elsewhere"] = replace(traces["a"], segment="d/l/7")
+    traces["otherwise"] = replace(traces["a"], replayer="driver_monitoring")
+    for name, trace in traces.items():
+        write_trace(stored.desk.folder / name, trace)
+    assert stored.closet("diff", "a", "a")[:2] == (0, "nothing differs\n")
+    code, out, _ = stored.closet("diff", "a", "b")
+    assert (code, "action.desiredCurvature" in out, "vEgo" in out) == (0, True, False)
+    assert [row["channel"] for row in json.loads(stored.closet("diff", "a", "b", "--json")[1])] == [
+        "action.desiredCurvature"
+    ]
+    for other in ("elsewhere", "otherwise"):
+        code, _, err = stored.closet("diff", "a", other)
+        assert (code, "compare traces of one replayer on one segment" in err) == (ExitCode.NO_VERDICT, True)
 
 
 def test_a_run_that_is_whole_is_resumed_to_the_same_verdict(stored: StoredDesk) -> None:

@@ -15,7 +15,7 @@ from junitparser import JUnitXml
 from fixtures.make import Demo
 from harness.closet.emulator import emulate
 from harness.config import Fleet
-from harness.domain import ReplayJob
+from harness.domain import Device, ReplayJob
 from harness.errors import DataError, ExitCode
 from harness.pipeline import execute_run, prepare
 from harness.pipeline.events import Judged, Observer, Planned, RunEvent
@@ -216,21 +216,37 @@ pathlib.Path(job["output_folder"], "result.json").write_text(json.dumps({{"forma
 """
 
 
+def with_player(device: Device, folder: Path, trace: Path, deadly: str = "no model") -> Device:
+    """The device with a replayer that answers `trace` to everything and dies of the model with the digest `deadly`."""
+    player = folder / "bin" / "python"
+    player.parent.mkdir(parents=True)
+    player.write_text(PLAYER.format(python=sys.executable, deadly=deadly, trace=str(trace)))
+    player.chmod(0o755)
+    (folder / "pyvenv.cfg").write_text(f"home = {Path(sys.base_prefix) / 'bin'}\n")
+    return replace(device, python=str(player))
+
+
 @pytest.fixture
-def played(stage: Stage, tiny_demo: Demo) -> dict[str, RunRecord]:
-    """Runs of release (baseline) and reexport (candidate) on a device where one of them crashes, by which."""
-    stage.request.suite.write_text(
-        SUITE.format(routes=tiny_demo.routes_folder).replace("[emulated, mici]", "[emulated]")
-    )
+def both_sides(stage: Stage, tiny_demo: Demo) -> Stage:
+    """Release against reexport, both to be replayed on an emulated device; what they make lies in `made`."""
+    suite = SUITE.format(routes=tiny_demo.routes_folder).replace("[emulated, mici]", "[emulated]")
+    stage.request.suite.write_text(suite)
     request = replace(
         stage.request,
         candidate=(ModelChoice("", tiny_demo.models["reexport"]),),
         baseline=(ModelChoice("", tiny_demo.models["release"]),),
     )
     prepared = prepare(request, stage.store)
-    (trial,) = prepared.plan.trials
+    write_trace(stage.folder / "made", made_trace(prepared.plan.trials[0].candidate, 0.0))
+    return replace(stage, request=request, prepared=prepared)
+
+
+@pytest.fixture
+def played(both_sides: Stage) -> dict[str, RunRecord]:
+    """The record of a run in which one side's model crashes, or neither, by which."""
+    stage = both_sides
+    (trial,) = stage.prepared.plan.trials
     assert trial.baseline_job is not None
-    write_trace(stage.folder / "made", made_trace(trial.candidate, 0.0))
     models = {
         "candidate": trial.candidate.model[0].blob.sha256,
         "baseline": trial.baseline_job.model[0].blob.sha256,
@@ -239,18 +255,11 @@ def played(stage: Stage, tiny_demo: Demo) -> dict[str, RunRecord]:
     records = {}
     with emulate(1, stage.folder / "shelf") as (device,):
         for side, deadly in models.items():
-            player = stage.folder / side / "bin" / "python"
-            player.parent.mkdir(parents=True)
-            player.write_text(PLAYER.format(python=sys.executable, deadly=deadly, trace=str(stage.folder / "made")))
-            player.chmod(0o755)
-            home = Path(sys.base_prefix) / "bin"
-            (player.parents[1] / "pyvenv.cfg").write_text(f"home = {home}\n")
-            fleet = Fleet((replace(device, python=str(player)),), 0)
-            store = Store(stage.folder / f"home-{side}")
+            player = with_player(device, stage.folder / side, stage.folder / "made", deadly)
             records[side] = execute_run(
-                request,
-                replace(prepared, fleet=fleet),
-                store,
+                stage.request,
+                replace(stage.prepared, fleet=Fleet((player,), 0)),
+                Store(stage.folder / f"home-{side}"),
                 folder=stage.folder / f"run-{side}",
                 observer=_unseen,
                 stop=threading.Event(),
@@ -279,3 +288,34 @@ def test_the_side_that_crashed_is_found_out_by_replaying_each_alone(played: dict
         "baseline": ExitCode.NO_VERDICT,
         "neither": ExitCode.GATE_OPEN,
     }
+
+
+def test_verdicts_are_on_disk_while_the_run_goes_on(
+    both_sides: Stage, tiny_demo: Demo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stage = both_sides
+    (segment,) = tiny_demo.routes_folder.iterdir()
+    for number in (0, 1, 2):
+        (stage.folder / "routes" / f"{segment.name[:-1]}{number}").mkdir(parents=True)
+        for path in segment.iterdir():
+            (stage.folder / "routes" / f"{segment.name[:-1]}{number}" / path.name).symlink_to(path)
+    stage.request.suite.write_text(
+        stage.request.suite.read_text().replace(str(tiny_demo.routes_folder), str(stage.folder / "routes"))
+    )
+    # The trace on hand is one of segment 0 for all: what is judged here is when, not what.
+    monkeypatch.setattr("harness.pipeline._WRITE_EVERY_S", 0.0)
+    on_disk: list[int] = []
+
+    def look(event: RunEvent) -> None:
+        if isinstance(event, Judged):
+            results = load_run(stage.folder / "run").results
+            on_disk.append(sum(result.error is None or result.error.kind != "NotRun" for result in results))
+
+    with emulate(1, stage.folder / "shelf") as (device,):
+        player = with_player(device, stage.folder / "player", stage.folder / "made")
+        prepared = replace(prepare(stage.request, stage.store), fleet=Fleet((player,), 0))
+        stage = replace(stage, prepared=prepared)
+        record = stage.run(look)
+    assert on_disk == [0, 1, 2], "a verdict is written before the next one"
+    assert len(record.results) == 3
+    assert 0 < record.duration_s < 3600
