@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 import traceback
 from contextlib import suppress
@@ -18,7 +19,7 @@ from harness.cli.results import diff, report
 from harness.cli.routes import routes
 from harness.cli.streams import complain, give_up, tell
 from harness.cli.suites import check, plan, resume, run
-from harness.errors import ClosetError, ExitCode, refused_here
+from harness.errors import ClosetError, ConfigError, ExitCode, refused_here
 
 _EXAMPLES = """\b
 Examples:
@@ -74,9 +75,20 @@ def main(arguments: list[str] | None = None) -> int:
         with suppress(OSError):
             error.show()
         return ExitCode.USAGE
+    except UnicodeEncodeError as error:
+        return _tell(
+            ConfigError(
+                f"a name is not UTF-8 text: {error.object[:200]!a}",
+                where=f"character {error.start + 1}",
+                remedy="rename it; where it looks right to you, set LC_ALL=C.UTF-8",
+            )
+        )
     except Exception as error:  # noqa: BLE001 the last line of defence: a bug of ours is told as one
         if isinstance(error, OSError) and (refusal := refused_here(error)):
             return _tell(refusal)
+        if isinstance(error, OSError) and error.errno in {errno.ENAMETOOLONG, errno.ELOOP}:
+            where, remedy = str(error.filename or ""), "name another file or folder"
+            return _tell(ConfigError(f"no such path can be: {error.strerror}", where=where, remedy=remedy))
         complain(traceback.format_exc().rstrip())
         complain("closet: this is a bug of the harness, please report it with the lines above")
         return ExitCode.HARNESS_BUG

@@ -23,6 +23,7 @@ VERDICT_STYLE = {Verdict.PASS: "green", Verdict.FAIL: "bold red", Verdict.ERROR:
 _LOG_EVERY_S = 5.0
 
 _LONGEST_TABLE = 40
+_LEAST_WORDS = 30  # columns for the words of a row and the gaps
 
 
 @dataclass(slots=True)
@@ -77,12 +78,15 @@ class Watch:
         if len(rows) > _LONGEST_TABLE:
             rows = [row for row in rows if row[0] != Verdict.PASS.value][:_LONGEST_TABLE]
         table = Table(box=None, pad_edge=False)
-        for column, title in enumerate(("verdict", "segment", "replayer")):
-            table.add_column(title, no_wrap=True, min_width=max((len(row[column]) for row in rows), default=0))
+        widths = [max((len(row[column]) for row in rows), default=0) for column in range(3)]
+        for title, width in zip(("verdict", "segment", "replayer"), widths, strict=True):
+            table.add_column(title, no_wrap=True, min_width=width)
         table.add_column("", no_wrap=True)
         for verdict, segment, replayer, _devices, words in rows:
             table.add_row(Text(verdict, style=VERDICT_STYLE[Verdict(verdict)]), segment, replayer, Text(words))
-        self._console.print(table, Text())
+        # A terminal that is too narrow wraps the lines; a table made to fit it would leave out the verdicts.
+        least = sum(widths) + _LEAST_WORDS
+        self._console.print(table, Text(), width=max(self._console.width, least), crop=False)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

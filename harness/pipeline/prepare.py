@@ -55,7 +55,11 @@ def prepare(request: Request, store: Store) -> Prepared:
     models: dict[str, _Models] = {}
 
     def look_for_recordings(source: RouteSource) -> Callable[[], None]:
-        return lambda: recordings.update((str(found.segment), found) for found in _select(source, store.home))
+        def look() -> None:
+            for found in _select(source, store.home):
+                _check_same(recordings.setdefault(str(found.segment), found), found, source, store)
+
+        return look
 
     def look_for_models(config: ReplayerConfig) -> Callable[[], None]:
         return lambda: models.update({config.name: _choose(config, request)})
@@ -137,6 +141,26 @@ def check_suite(suite: Suite, fleet: Fleet | None) -> None:
             *((lambda config=config: _check_replayer(config)) for config in suite.replayers),
         ]
     )
+
+
+def _check_same(first: Recording, other: Recording, source: RouteSource, store: Store) -> None:
+    """Refuse two recordings of one segment: which of them is replayed must not depend on the order of folders."""
+    if {stem: path.resolve() for stem, path in first.files.items()} == {
+        stem: path.resolve() for stem, path in other.files.items()
+    }:
+        return
+    ours, theirs = ({stem: store.digest_file(path) for stem, path in entry.files.items()} for entry in (first, other))
+    differing = [stem for stem in sorted(ours.keys() | theirs.keys()) if ours.get(stem) != theirs.get(stem)]
+    if differing:
+        raise ConfigError(
+            f"another recording of {other.segment} lies in {_folder(first)}: {', '.join(differing)} differ",
+            where=source.where,
+            remedy=f"keep one, here or in {_folder(other)}",
+        )
+
+
+def _folder(recording: Recording) -> Path:
+    return next(iter(recording.files.values())).parent
 
 
 def _wanted(segment: str, only: tuple[str, ...]) -> bool:

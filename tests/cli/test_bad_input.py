@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -133,6 +134,39 @@ def test_a_shelf_where_none_can_be(desk: Desk) -> None:
     (desk.folder / "file").touch()
     code, _, err = desk.closet("emulate", 1, "--folder", "file")
     assert (code, "no shelf can be kept there" in err) == (ExitCode.USAGE, True), err
+
+
+def test_a_name_that_is_no_text_is_refused_as_that(desk: Desk) -> None:
+    models = desk.folder / "models"
+    shutil.copytree(desk.model("release"), os.fsdecode(os.fsencode(models) + b"\xff"))
+    code, _, err = desk.closet("plan", desk.suite, "--candidate", os.fsdecode(b"models\xff"))
+    assert (code, "not UTF-8 text: '" in err, r"models\udcff" in err) == (ExitCode.USAGE, True, True), err
+
+
+def test_names_longer_than_any_path_are_usage_errors(desk: Desk) -> None:
+    for words in (("report", "x" * 300), ("run", desk.suite, "--candidate", "x" * 300)):
+        code, _, err = desk.closet(*words)
+        assert (code, "too long" in err, "Traceback" in err) == (ExitCode.USAGE, True, False), err
+
+
+def test_two_recordings_of_one_segment_are_not_chosen_between(desk: Desk) -> None:
+    routes = desk.demo.routes_folder
+    (desk.folder / "link").symlink_to(routes)
+    shutil.copytree(routes, desk.folder / "copy")
+    line = f"routes: [{routes}, link, copy]"
+    rows = desk.suite.read_text().splitlines()
+    desk.suite.write_text("\n".join(line if row.startswith("routes") else row for row in rows) + "\n")
+    plan = ("plan", desk.suite, "--candidate", desk.model("release"), "--json")
+    code, out, err = desk.closet(*plan)
+    assert (code, json.loads(out)["jobs"]) == (0, 1), err
+    (log,) = (desk.folder / "copy").rglob("rlog.zst")
+    log.write_bytes(log.read_bytes()[:-10])
+    code, _, err = desk.closet(*plan)
+    assert (code, f"{desk.suite}:2: another recording of" in err, "rlog differ" in err) == (
+        ExitCode.USAGE,
+        True,
+        True,
+    ), err
 
 
 def test_a_model_of_another_interface_is_refused_by_name(desk: Desk) -> None:
