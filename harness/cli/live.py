@@ -23,7 +23,7 @@ VERDICT_STYLE = {Verdict.PASS: "green", Verdict.FAIL: "bold red", Verdict.ERROR:
 _LOG_EVERY_S = 5.0
 
 _LONGEST_TABLE = 40
-_LEAST_WORDS = 30  # columns for the words of a row and the gaps
+_LEAST_WORDS = 30  # columns for the words of a row, however narrow the terminal
 
 
 @dataclass(slots=True)
@@ -77,16 +77,19 @@ class Watch:
         rows = trial_rows(record)
         if len(rows) > _LONGEST_TABLE:
             rows = [row for row in rows if row[0] != Verdict.PASS.value][:_LONGEST_TABLE]
-        table = Table(box=None, pad_edge=False)
-        widths = [max((len(row[column]) for row in rows), default=0) for column in range(3)]
-        for title, width in zip(("verdict", "segment", "replayer"), widths, strict=True):
-            table.add_column(title, no_wrap=True, min_width=width)
-        table.add_column("", no_wrap=True)
-        for verdict, segment, replayer, _devices, words in rows:
-            table.add_row(Text(verdict, style=VERDICT_STYLE[Verdict(verdict)]), segment, replayer, Text(words))
-        # A terminal that is too narrow wraps the lines; a table made to fit it would leave out the verdicts.
-        least = sum(widths) + _LEAST_WORDS
-        self._console.print(table, Text(), width=max(self._console.width, least), crop=False)
+        # Not a rich table: one that is made to fit a narrow terminal leaves out the verdicts; lines are wrapped.
+        cells = [("verdict", "segment", "replayer", "", ""), *rows]
+        widths = [max(len(row[column]) for row in cells) for column in range(3)]
+        left = max(self._console.width - sum(widths) - 2 * len(widths), _LEAST_WORDS)
+        for number, (*columns, _devices, words) in enumerate(cells):
+            line = Text("  ".join(f"{cell:<{width}}" for cell, width in zip(columns, widths, strict=True)))
+            line.stylize(
+                VERDICT_STYLE[Verdict(columns[0])] if number else "bold", 0, len(columns[0]) if number else None
+            )
+            told = Text(f"  {words}")
+            told.truncate(left, overflow="ellipsis")
+            self._console.print(line + told, soft_wrap=True, highlight=False)
+        self._console.print()
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
