@@ -6,10 +6,15 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from fixtures.make import TINY, Demo, build_demo
 
 ROOT = Path(__file__).parents[1]
+
+# The same examples every time, however busy the machine is: a gate's own tests do not flake.
+settings.register_profile("closet", deadline=None, derandomize=True)
+settings.load_profile("closet")
 
 
 @pytest.fixture(scope="session")

@@ -114,6 +114,8 @@ def make_channels(inputs: Inputs, replayed: Replayed, recorded: Recorded | None,
     yield Channel("eventTypes", "event types", union, Exactness.EXACT)
     for name, masks in replayed.masks.items():
         yield Channel(f"events.{name}", "event types", masks, Exactness.EXACT)
+    # How far was driven engaged, and disengagements for the distance, are reckoned from it.
+    yield Channel("vEgo", "m/s", inputs.car["vEgo"], Exactness.EXACT)
     actuation = replayed.actuation if replayed.actuation is not None else measure_actuation(inputs, rules)
     limits = limits_at(actuation, rules)
     yield Channel("actuation.longitudinal", "m/s²", actuation.longitudinal_mps2)
