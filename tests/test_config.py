@@ -103,6 +103,10 @@ suite: twice
         (GOOD_SUITE.replace('["action.*"]}', '["action.*"], blocks: false}'), 6, "no check blocks"),
         ("? [a, b]\n: c\n", 1, "a key must be a word"),
         (GOOD_SUITE.replace('["action.*"]', "[]"), 10, "at least 1 item"),
+        (GOOD_SUITE.replace("absolute: 0.01", "absolute: .inf"), 11, "absolute"),
+        (GOOD_SUITE.replace("relative: 0.001", "relative: .nan"), 11, "relative"),
+        (GOOD_SUITE.replace("relative: 0.001", "relative: 1.0"), 11, "relative"),
+        (GOOD_SUITE.replace("relative: 0.001", "relative: -0.1"), 11, "relative"),
         (GOOD_SUITE.replace("absolute: 0.01", "absolute: .nan"), 11, "absolute"),
     ],
 )
@@ -257,6 +261,11 @@ def test_nothing_to_run_is_told_only_when_there_is_no_mistake() -> None:
         gather([nothing, mistake])
     with pytest.raises(NothingToRunError, match="first"):
         gather([nothing, lambda: None, second])
+
+
+def test_a_shelf_may_be_emulated_alone(tmp_path: Path) -> None:
+    fleet = load_fleet(write(tmp_path, "devices: {emulated: 2}\n"))
+    assert (fleet.devices, fleet.emulated) == ((), 2)
 
 
 def test_emulated_workers_have_no_tags(tmp_path: Path) -> None:

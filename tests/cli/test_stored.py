@@ -14,7 +14,7 @@ from harness.cli.options import make_request, open_store
 from harness.domain import ReplayJob
 from harness.errors import ExitCode
 from harness.pipeline.prepare import prepare
-from harness.pipeline.runs import load_run, write_run
+from harness.pipeline.runs import alone_in, load_run, write_run
 from harness.trace import Channel, Trace, write_trace
 from harness.verdict import parse_record
 from tests.cli.conftest import Desk
@@ -197,6 +197,18 @@ def test_two_trace_files_are_held_against_each_other(stored: StoredDesk) -> None
     for other in ("elsewhere", "otherwise"):
         code, _, err = stored.closet("diff", "a", other)
         assert (code, "compare traces of one replayer on one segment" in err) == (ExitCode.NO_VERDICT, True)
+
+
+def test_a_run_is_never_started_where_another_is(stored: StoredDesk) -> None:
+    assert stored.run("release", "--run-dir", "mine")[0] == ExitCode.NO_VERDICT
+    code, _, err = stored.run("release", "--run-dir", "mine")
+    assert (code, "there is a run in it" in err) == (ExitCode.USAGE, True)
+    report = stored.desk.folder / "j.xml"
+    report.write_text("of an older run")
+    with alone_in(stored.desk.folder / "yours"):
+        code, _, err = stored.run("release", "--run-dir", "yours", "--junit", report)
+    assert (code, "another program is at work" in err) == (ExitCode.USAGE, True)
+    assert not report.exists(), "an older report is not mistaken for that of this run"
 
 
 def test_a_run_that_is_whole_is_resumed_to_the_same_verdict(stored: StoredDesk) -> None:
