@@ -90,6 +90,8 @@ suite: twice
     assert any(line.startswith("6: replayers.driving_model.checks.plan.blocks: should be") for line in told)
     assert any(line.startswith("7: replayers.driving_model.bogus: unknown key") for line in told)
     assert any(line.startswith("8: devices.kinds.0: should be") for line in told)
+    lines = [int(line.split(":")[0]) for line in told]
+    assert lines[1:] == sorted(lines[1:]), "mistakes of the content stand in the order of the file"
 
 
 @pytest.mark.parametrize(
@@ -123,6 +125,9 @@ def test_a_file_that_is_not_there_and_one_that_is_not_text(tmp_path: Path) -> No
     (tmp_path / "binary.yaml").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(ConfigError, match="UTF-8"):
         load_suite(tmp_path / "binary.yaml")
+    (tmp_path / "large.yaml").write_bytes(b"#" * (5 << 20))
+    with pytest.raises(ConfigError, match="larger than 4 MB"):
+        load_suite(tmp_path / "large.yaml")
 
 
 EVENTS = GOOD_SUITE.replace('{channels: ["action.*"]}', "{events: EVENTS}")

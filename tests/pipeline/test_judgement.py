@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from harness.domain import Blob, Check, DeviceKind, NamedBlob, ReplayJob, Route, SegmentId, Trial
+from harness.domain import Blob, Check, DeviceKind, Json, NamedBlob, ReplayJob, Route, SegmentId, Trial
 from harness.errors import ErrorDescription
 from harness.pipeline.collect import Replayed
 from harness.pipeline.judgement import REPLAY_CHECK, judge_trial, not_run
@@ -27,14 +27,14 @@ def job(model: str) -> ReplayJob:
 TRIAL = Trial(SEGMENT, "driving_model", DeviceKind.EMULATED, job("new"), job("old"))
 
 
-def stored_trace(store: Store, folder: Path, values: list[float], runtime: str = "r") -> str:
+def stored_trace(store: Store, folder: Path, values: list[float], runtime: str = "r", **provenance: Json) -> str:
     trace = Trace(
         "driving_model",
         str(SEGMENT),
         np.arange(len(values), dtype=np.int64),
         np.arange(len(values), dtype=np.int64) * 50_000_000,
         {"action.desiredCurvature": Channel("action.desiredCurvature", "1/m", np.array(values, np.float32))},
-        {"runtime": runtime},
+        {"runtime": runtime, **provenance},
     )
     path = folder / "made.trace"
     write_trace(path, trace)
@@ -119,6 +119,43 @@ def test_an_approved_trace_of_another_runtime_is_refused(store: Store, tmp_path:
     assert result.error is not None
     assert "onnxruntime 1" in result.error.problem
     assert "onnxruntime 2" in result.error.problem
+
+
+@pytest.mark.parametrize(
+    ("approved", "words"),
+    [
+        ({"options": "{}", "recording": {"rlog.zst": "a"}}, "rlog.zst a instead of b"),
+        ({"options": "{}", "recording": {"rlog.zst": "b", "fcamera.hevc": "c"}}, "fcamera.hevc c instead of nothing"),
+        ({"options": '{"frames":3}', "recording": {"rlog.zst": "b"}}, "options"),
+        ({"options": "{}", "recording": {"rlog.zst": "b"}, "replayer": {"version": "0"}}, "replayer version 0"),
+    ],
+)
+def test_equal_values_made_from_something_else_are_no_pass(
+    store: Store, tmp_path: Path, approved: dict[str, Json], words: str
+) -> None:
+    baseline = stored_trace(store, tmp_path, [0.0], **approved)
+    mine = stored_trace(store, tmp_path, [0.0], options="{}", recording={"rlog.zst": "b"})
+    trial = Trial(SEGMENT, "driving_model", DeviceKind.EMULATED, job("new"), baseline_trace=baseline)
+    for _ in range(2):  # an error is not remembered as a comparison
+        result = judge_trial(trial, done(trial.candidate, mine), None, CHECKS, store)
+        assert result.verdict is Verdict.ERROR
+        assert result.error is not None
+        assert words in result.error.problem
+
+
+@pytest.mark.parametrize("candidate", [True, False])
+@pytest.mark.parametrize("baseline", [True, False, None])
+def test_reused_means_that_nothing_was_replayed(
+    store: Store, tmp_path: Path, candidate: bool, baseline: bool | None
+) -> None:
+    trace = stored_trace(store, tmp_path, [0.0])
+    mine = Replayed(TRIAL.candidate.id, trace, None, reused=candidate)
+    if baseline is None:
+        trial = Trial(SEGMENT, "driving_model", DeviceKind.EMULATED, job("new"), baseline_trace=trace)
+        result = judge_trial(trial, mine, None, CHECKS, store)
+    else:
+        result = judge_trial(TRIAL, mine, Replayed(job("old").id, trace, None, reused=baseline), CHECKS, store)
+    assert (result.verdict, result.reused) == (Verdict.PASS, candidate and baseline is not False)
 
 
 def test_a_damaged_trace_in_the_store_is_an_error_not_a_pass(store: Store, tmp_path: Path) -> None:
