@@ -174,6 +174,17 @@ def test_a_selection_that_is_empty_is_a_mistake(ask: Ask) -> None:
                     action()
 
 
+def test_a_camera_that_was_not_recorded_is_left_out_for_the_replayer_to_judge(ask: Ask) -> None:
+    (segment,) = ask.demo.routes_folder.iterdir()
+    (ask.folder / "routes" / segment.name).mkdir(parents=True)
+    for path in segment.iterdir():
+        if path.name != "ecamera.hevc":
+            (ask.folder / "routes" / segment.name / path.name).symlink_to(path)
+    ask.suite(SUITE.format(routes="routes"))
+    recording = ask.prepare().plan.trials[0].candidate.recording
+    assert [entry.name for entry in recording] == ["rlog.zst", "fcamera.hevc"]
+
+
 def test_a_segment_in_two_folders_is_one_trial(ask: Ask) -> None:
     (ask.folder / "same").symlink_to(ask.demo.routes_folder)
     ask.suite(SUITE.format(routes=f"{ask.demo.routes_folder}, same"))
