@@ -128,6 +128,26 @@ def test_an_interrupted_run_is_written_down_and_resumed(desk: Desk) -> None:
     assert desk.closet("run", desk.suite, "--run-dir", "mine")[0] == ExitCode.USAGE, "it holds a run"
 
 
+TWICE = """
+import signal
+from rich.console import Console
+from harness.cli.suites import _stopping
+with _stopping(Console(stderr=True)) as stop:
+    signal.raise_signal({number})
+    print(stop.is_set(), flush=True)
+    signal.raise_signal({number})
+    print("still here", flush=True)
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_asked_twice_it_ends_at_once(number: signal.Signals) -> None:
+    command = [sys.executable, "-c", TWICE.format(number=number.value)]
+    done = subprocess.run(command, cwd=Path(__file__).parents[2], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (-number, "True\n"), done.stderr
+    assert "once more to end at once" in done.stderr
+
+
 def test_selection_by_name(desk: Desk) -> None:
     segment = str(desk.demo.segments[0])
     models = ("--baseline", desk.model("release"), "--candidate", desk.model("reexport"))
