@@ -21,12 +21,20 @@ def script() -> None:
             os.open(os.devnull, os.O_RDWR)
     try:
         from harness.cli import main  # noqa: PLC0415 see above
+        from harness.cli.streams import give_up  # noqa: PLC0415
     except KeyboardInterrupt:
         sys.exit(_NO_VERDICT)
     except Exception:  # noqa: BLE001 Python's own exit code for this is 1, which would say: a regression
         traceback.print_exc()
         sys.exit(_HARNESS_BUG)
-    sys.exit(main())
+    code = main()
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            if stream is not None:
+                stream.flush()
+        except OSError:
+            give_up(stream)  # or Python tries once more while it ends, and exits with a code of its own
+    sys.exit(code)
 
 
 if __name__ == "__main__":

@@ -157,7 +157,9 @@ def test_a_kill_at_any_point_leaves_whole_batches(ledger):
         first = [writer.stdout.readline()] if attempt % 2 else []
         time.sleep(rng.uniform(0, 0.03))
         os.kill(writer.pid, signal.SIGKILL)
-        said = [*first, *writer.communicate(timeout=30)[0].split()]
+        said = [*first, *writer.stdout.read().split()]
+        writer.wait(30)
+        writer.stdout.close()
         reported[f"victim{attempt}"] = len(said)
         ledger.approve([approval("e" * 64, f"after/{attempt}/0")])  # repairs, and is not stopped by the dead one's lock
     entries = Ledger(ledger.path).entries()

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import datetime
 import functools
+import os
 import signal
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 
 import click
-from rich.console import Console
 from rich.table import Table
 
 from harness.cli.live import Watch
@@ -163,7 +163,7 @@ def _carry_out(
         folder = new_run_folder(closet_home(), datetime.datetime.now(datetime.UTC).date())
     folder = folder.absolute()
     console = progress_console()
-    with alone_in(folder), _stopping(console) as stop, Watch(console) as watch:
+    with alone_in(folder), _stopping() as stop, Watch(console) as watch:
         record = execute_run(request, prepared, store, folder=folder, observer=watch, stop=stop)
     watch.show_verdicts(record)
     text = render_record(record) if as_json else render_summary(record, run_folder=shown_path(folder))
@@ -208,8 +208,11 @@ def _slots(fleet: Fleet, kind: DeviceKind) -> int:
     return named + (fleet.emulated if kind is DeviceKind.EMULATED else 0)
 
 
+_STOPPING = b"stopping: ending the remote jobs, keeping what is done (once more to end at once)\n"
+
+
 @contextmanager
-def _stopping(console: Console) -> Iterator[threading.Event]:
+def _stopping() -> Iterator[threading.Event]:
     """An event that the first Ctrl-C (or SIGTERM, or hang-up) sets; the second one ends the program at once."""
     stop = threading.Event()
 
@@ -218,8 +221,9 @@ def _stopping(console: Console) -> Iterator[threading.Event]:
             signal.signal(number, signal.SIG_DFL)
             signal.raise_signal(number)
         stop.set()
-        told = "ending the remote jobs, keeping what is done (once more to end at once)"
-        console.print(f"[yellow]stopping[/]: {told}", soft_wrap=True)
+        # Past the console: the signal may come while it writes, and a stream of Python cannot be entered twice.
+        with suppress(OSError):
+            os.write(2, _STOPPING)
 
     heard = [signal.SIGINT, signal.SIGTERM]
     if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # else it was started with nohup

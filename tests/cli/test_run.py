@@ -130,9 +130,8 @@ def test_an_interrupted_run_is_written_down_and_resumed(desk: Desk) -> None:
 
 TWICE = """
 import signal
-from rich.console import Console
 from harness.cli.suites import _stopping
-with _stopping(Console(stderr=True)) as stop:
+with _stopping() as stop:
     signal.raise_signal({number})
     print(stop.is_set(), flush=True)
     signal.raise_signal({number})
