@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from enum import StrEnum
+from enum import IntEnum, StrEnum
 from typing import TypeAlias
 
 Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
@@ -255,13 +255,44 @@ class Plan:
         return {job.id: job for trial in self.trials for job in trial.jobs}
 
 
+class Priority(IntEnum):
+    """Who is served first where several runs share a shelf: somebody waits for PROMPT runs (a person, a gate)."""
+
+    NIGHTLY = 0
+    PROMPT = 1
+
+
+class Health(StrEnum):
+    """What is known of a device. Only a healthy one is given jobs; one that is unknown or suspect runs its canary."""
+
+    UNKNOWN = "unknown"
+    HEALTHY = "healthy"
+    SUSPECT = "suspect"
+    QUARANTINED = "quarantined"
+    DISABLED = "disabled"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Want:
+    """How many slots of which devices a run could use right now."""
+
+    device_kind: DeviceKind
+    tags: tuple[str, ...]
+    count: int
+
+
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """The right to use one device slot for one task. `epoch` only grows; a stale epoch is refused by the device."""
+    """The right to use one device slot for one task.
+
+    `epoch` only grows, a slot each; a stale one is refused by the device. `renew_by_s` and `hard_end_s` are seconds of
+    the shelf's clock. `task_id` is empty until the holder has chosen what to run under it.
+    """
 
     device: str
     slot: int
-    task_id: str
-    holder: str
     epoch: int
+    holder: str
+    task_id: str
+    renew_by_s: float
     hard_end_s: float
