@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from harness.config.forms import CheckFile, EventsFile, FleetFile, SuiteFile
 from harness.config.text import line_of, load_yaml, validated
+from harness.config.upkeep import EMULATED_LIMITS, Limits, RecoveryHook, default_limits
 from harness.domain import Check, Device, DeviceKind, EventRules, Json, Tolerance
 from harness.errors import ConfigError, ConfigMistakesError, NothingToRunError
 
@@ -61,11 +62,27 @@ class Suite:
 
 @dataclass(frozen=True, slots=True)
 class Fleet:
-    """The shelf: devices reached over SSH, and how many emulated workers to start beside them."""
+    """The shelf: devices reached over SSH, and how many emulated workers to start beside them.
+
+    `limits` and `recoveries` are by device; `emulated_limits` are those of the workers that are started. `shelf` is
+    where what several runs share is kept: a URL, a path, or empty for the default.
+    """
 
     devices: tuple[Device, ...]
     emulated: int
     path: Path | None = None
+    shelf: str = ""
+    limits: Mapping[str, Limits] = field(default_factory=dict)
+    emulated_limits: Limits = EMULATED_LIMITS
+    recoveries: Mapping[str, RecoveryHook] = field(default_factory=dict)
+    canary_every_h: float = 24.0
+    burn_in_h: float = 12.0
+    burn_in_pause_s: float = 0.0
+
+    def limits_of(self, device: Device) -> Limits:
+        """What the device's self-check is held against."""
+        started = self.emulated_limits if device.kind is DeviceKind.EMULATED else default_limits(device.kind)
+        return self.limits.get(device.name, started)
 
     def serves(self, kind: DeviceKind, tags: tuple[str, ...]) -> bool:
         """Whether any device is of this kind and has all the tags."""
@@ -150,7 +167,22 @@ def load_fleet(path: Path) -> Fleet:
         errors.append(ConfigError("no device at all", where=str(path), remedy="add one, or `emulated: 2`"))
     if errors:
         raise ConfigMistakesError(tuple(errors))
-    return Fleet(tuple(devices), fleet.devices.emulated, path)
+    entries = fleet.devices.__pydantic_extra__
+    return Fleet(
+        tuple(devices),
+        fleet.devices.emulated,
+        path,
+        shelf=_shelf(path.parent, fleet.shelf),
+        limits={
+            device.name: entries[device.name].limits.over(fleet.limits.over(default_limits(device.kind)))
+            for device in devices
+        },
+        emulated_limits=fleet.limits.over(EMULATED_LIMITS),
+        recoveries={name: entry.recovery.hook() for name, entry in entries.items() if entry.recovery is not None},
+        canary_every_h=fleet.canary_every_h,
+        burn_in_h=fleet.burn_in.hours,
+        burn_in_pause_s=fleet.burn_in.pause_s,
+    )
 
 
 def gather(actions: list[Callable[[], object]]) -> None:
@@ -196,6 +228,13 @@ def _events(entry: EventsFile | None) -> EventRules | None:
         entry.merge_s,
         tuple(severities),
     )
+
+
+def _shelf(folder: Path, address: str | None) -> str:
+    """A URL as it is, a path from the folder of the file that names it."""
+    if address is None or "://" in address:
+        return address or ""
+    return str(_resolved(folder, address))
 
 
 def _resolved(folder: Path, text: str) -> Path:

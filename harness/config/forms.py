@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal, TypeAlias, cast
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from harness.config.upkeep import BurnInFile, LimitsFile, RecoveryFile, ShelfAddress
 from harness.domain import ENGAGEMENT_STATES, EVENT_CLASSES, EventRules
 
 Kind: TypeAlias = Literal["tici", "tizi", "mici", "emulated"]
@@ -142,6 +143,8 @@ class DeviceFile(_Strict):
     python: str = "python3"
     slots: int = Field(default=1, ge=1, le=64)
     tags: list[str] = Field(default_factory=list)
+    limits: LimitsFile = Field(default_factory=LimitsFile)
+    recovery: RecoveryFile | None = None
 
 
 class ShelfFile(BaseModel):
@@ -153,6 +156,10 @@ class ShelfFile(BaseModel):
 
 
 class FleetFile(_Strict):
-    """The shelf."""
+    """The shelf: its devices, where what several runs share is kept, and what keeps the devices in order."""
 
     devices: ShelfFile
+    shelf: ShelfAddress | None = None
+    limits: LimitsFile = Field(default_factory=LimitsFile)
+    canary_every_h: float = Field(default=24.0, gt=0, allow_inf_nan=False)
+    burn_in: BurnInFile = Field(default_factory=BurnInFile)
