@@ -19,8 +19,8 @@ Verify: TypeAlias = Callable[[Device, Mapping[str, Path]], ErrorDescription | No
 class Canary:
     """One job with a known answer for one kind of device.
 
-    `work` has `canary=True`; who runs it gives it an id of its own each time (`for_device`). `verify` may be called from
-    any thread; it keeps the answer and tells the shelf that the device passed.
+    `work` has `canary=True`, and each time it runs it is given an id of its own. `verify` may be called from any
+    thread; it keeps the answer, and tells the shelf that the device passed.
     """
 
     work: Work

@@ -14,6 +14,7 @@ from typing import Any
 from harness.closet.channel import LOST_AFTER_S, SILENCE_S, AgentLink, JobMessage, start_agent
 from harness.closet.deadline import Deadline
 from harness.closet.ending import Ending, judge_ending, parse_ending
+from harness.closet.health import Vitals, parse_vitals
 from harness.closet.staging import FileMover, result_path
 from harness.closet.transport import CONNECT_S, Connection, connect
 from harness.closet.work import DeviceFacts, JobProgress, JobStarted, PoolEvent, StagingProgress, Work
@@ -111,6 +112,12 @@ class DeviceSession:
             return Tried(told, {}, log_tail, measurements)
         finally:
             self._clean(lease)
+
+    def check(self) -> Vitals:
+        """What the device measures of itself now, and how far its clock is from ours."""
+        sent_unix_s, sent = time.time(), time.monotonic()
+        said = self._link.ask("check", Deadline.after(_ASK_S))
+        return parse_vitals(said, sent_unix_s, time.monotonic() - sent, where=self._connection.where)
 
     def kill(self, lease: Lease) -> None:
         """End a try; `run` then returns."""

@@ -26,6 +26,7 @@ from harness.closet.agent.cache import Cache
 from harness.closet.agent.job import Command, Job
 from harness.closet.agent.processes import end_processes
 from harness.closet.agent.refusal import Refused, described
+from harness.closet.agent.selfcheck import selfcheck
 
 _BEAT_S = 1.0
 _PACKAGES = ("numpy", "onnxruntime", "av", "pycapnp", "zstandard", "opendbc", "PyYAML")
@@ -118,6 +119,11 @@ class Server:
             "epochs": [self._epoch(slot) for slot in range(self._slots)],
             "blobs": self._cache.held(),
         }
+
+    def do_check(self, request: dict[str, Any]) -> dict[str, Any]:
+        """What this machine measures of itself."""
+        del request
+        return selfcheck(self._root, frozenset(self._jobs))
 
     def do_need(self, request: dict[str, Any]) -> list[str]:
         """Which blobs are missing; they are kept from now on until `clean` with the same pin."""
