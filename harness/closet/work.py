@@ -17,8 +17,13 @@ class Work:
     """One argument list to run on one slot of a device, with the blobs it reads.
 
     On the device: `blobs/<sha256>`, `code/<sha256>/` (the unpacked `code` tar), `cache/`, and for each try
-    `jobs/<id[:16]>-<epoch>/` with `job.json` (= `job_text`) and `out/`. The command is `[device.python, *arguments]` in
-    that last folder with PYTHONPATH on the code, so `job_text` refers to `../../blobs/<sha256>` and `out`.
+    `jobs/<id[:16]>-<slot>-<epoch>/` with `job.json` (= `job_text`) and `out/`. The command is
+    `[device.python, *arguments]` in that last folder with PYTHONPATH on the code, so `job_text` refers to
+    `../../blobs/<sha256>` and `out`.
+
+    `deadline_s` bounds the command, all tries together. `cost_s` is how long it is expected to take; `history_key` is
+    what tries like it are remembered under, so that the next one is known better. `only_devices` (empty: any) and
+    `not_devices` are names. `canary`: nobody waits for what it makes, it is run to see whether the device is well.
     """
 
     id: str
@@ -30,6 +35,10 @@ class Work:
     code: Blob
     cost_s: float
     deadline_s: float
+    only_devices: tuple[str, ...] = ()
+    not_devices: tuple[str, ...] = ()
+    history_key: str = ""
+    canary: bool = False
 
 
 @dataclass(frozen=True, slots=True)
