@@ -83,6 +83,12 @@ def load_row(path: Path) -> LogRow:
     return LogRow(values, disablings)
 
 
+def is_night(log: Log) -> bool | None:
+    """Whether it was dark when the segment began, by the sun or else by the clock; None where no clock was set."""
+    night = _time_of_day(log, _extent(log)[0]).get("night")
+    return None if night is None else bool(night)
+
+
 def _extent(log: Log) -> tuple[int, int]:
     """First and last time of the log (ns); initData carries the time of the beginning of the whole drive."""
     t_ns = log.index.t_ns[log.index.ordinals != ordinal_of("initData")]
