@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import hashlib
 import json
 from collections.abc import Mapping
@@ -253,6 +254,29 @@ class Plan:
     def jobs(self) -> dict[str, ReplayJob]:
         """Every job of the plan by id."""
         return {job.id: job for trial in self.trials for job in trial.jobs}
+
+
+@dataclass(frozen=True, slots=True)
+class QuarantineEntry:
+    """Checks that may go wrong for a while without closing the gate, and who sees to it that the while ends.
+
+    `route` is a selector as people type it, or a shell pattern over the names of segments. Kinds: all when empty;
+    `replayers` and `checks` are shell patterns. It holds until the end of the day `expires` (UTC). `where` is its line.
+    """
+
+    route: str
+    owner: str
+    issue: str
+    reason: str
+    expires: datetime.date
+    device_kinds: tuple[DeviceKind, ...] = ()
+    replayers: tuple[str, ...] = ("*",)
+    checks: tuple[str, ...] = ("*",)
+    where: str = ""
+
+    def days_left(self, today: datetime.date) -> int:
+        """Days it still holds after today; negative when it has expired."""
+        return (self.expires - today).days
 
 
 class Priority(IntEnum):

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from harness.errors import DataError, ErrorDescription, ExitCode
 from harness.verdict import (
     NOT_RUN,
+    OUR_BUG,
     Attempt,
     CheckResult,
     Closeness,
@@ -22,6 +23,7 @@ from harness.verdict import (
     RunRecord,
     Severity,
     Verdict,
+    excuse,
     gate,
     judge,
     parse_record,
@@ -252,3 +254,80 @@ def test_broken_text_is_refused(text):
 def test_not_run_says_how_to_go_on():
     assert "resume" in NOT_RUN.remedy
     assert judge((), NOT_RUN) is Verdict.ERROR
+
+
+# Quarantine
+
+
+PLANNED = ("exact", "within", "noted", "blocked", "nothing", "replay")
+OURS = ErrorDescription(OUR_BUG, "a bug")
+
+
+def judged(checks: tuple[CheckResult, ...], error: ErrorDescription | None = None) -> JobResult:
+    return JobResult("t", "s", "driving_model", "mici", judge(checks, error), error, checks)
+
+
+def excused(result: JobResult, *quarantined: str) -> JobResult:
+    return excuse(result, frozenset(quarantined), frozenset(PLANNED))
+
+
+@pytest.mark.parametrize(
+    ("checks", "error", "quarantined", "verdict", "names"),
+    [
+        ((EXACT, BLOCKED), None, ("blocked",), Verdict.QUARANTINED, ("blocked",)),
+        ((EXACT, BLOCKED), None, ("exact",), Verdict.FAIL, ()),
+        ((CRASHED, BLOCKED), None, ("blocked",), Verdict.FAIL, ("blocked",)),
+        ((CRASHED, BLOCKED), None, ("blocked", "replay"), Verdict.QUARANTINED, ("blocked", "replay")),
+        ((NOTHING, BLOCKED), None, ("blocked",), Verdict.ERROR, ("blocked",)),
+        ((NOTHING, EXACT), None, ("nothing",), Verdict.QUARANTINED, ("nothing",)),
+        ((EXACT,), None, ("exact",), Verdict.PASS, ()),
+        ((EXACT, NOTED), None, PLANNED, Verdict.PASS, ()),
+        ((), ERROR, ("blocked",), Verdict.ERROR, ("blocked",)),
+        ((), ERROR, PLANNED, Verdict.QUARANTINED, tuple(sorted(PLANNED))),
+        ((), None, PLANNED, Verdict.QUARANTINED, tuple(sorted(PLANNED))),
+        ((), None, ("exact",), Verdict.ERROR, ("exact",)),
+        ((), NOT_RUN, PLANNED, Verdict.ERROR, ()),
+        ((), OURS, PLANNED, Verdict.ERROR, ()),
+        ((BLOCKED,), OURS, PLANNED, Verdict.FAIL, ()),
+    ],
+)
+def test_only_the_quarantined_checks_are_excused(checks, error, quarantined, verdict, names):
+    before = judged(checks, error)
+    result = excused(before, *quarantined)
+    assert result.verdict is verdict
+    assert result.quarantine is not None
+    assert result.quarantine.outcome is before.verdict, "the real outcome is kept"
+    assert result.quarantine.excused == names
+    assert (result.checks, result.error) == (before.checks, before.error)
+    assert set(result.blocked_checks).isdisjoint(names)
+
+
+@given(ANY_CHECKS, st.sampled_from([None, ERROR, NOT_RUN, OURS]), st.sets(st.sampled_from(PLANNED)))
+def test_a_quarantine_makes_nothing_pass_and_hides_nothing_else(checks, error, quarantined):
+    before = judged(tuple(checks), error)
+    result = excused(before, *quarantined)
+    assert (result.verdict is Verdict.PASS) is (before.verdict is Verdict.PASS)
+    if any(check.blocks and check.check not in quarantined for check in checks):
+        assert result.verdict is Verdict.FAIL
+    if not quarantined:
+        assert result.verdict is before.verdict
+    again = excused(judged((*checks, CRASHED), error), *(quarantined - {"replay"}))
+    assert again.verdict is Verdict.FAIL, "one more difference elsewhere always FAILs"
+
+
+def test_a_gate_of_nothing_but_quarantine_was_not_judged():
+    quarantined = excused(judged((EXACT, BLOCKED)), "blocked")
+    record = replace(record_of(), results=(quarantined,))
+    assert gate(record).exit_code is ExitCode.NOTHING_TO_RUN
+    passed = judged((EXACT,))
+    assert gate(replace(record, results=(quarantined, passed))).exit_code is ExitCode.GATE_OPEN
+    assert parse_record(render_record(record), where="here") == record
+
+
+def test_a_record_written_before_repeats_and_quarantine_is_still_read():
+    old = json.loads(render_record(replace(record_of(), results=(judged((BLOCKED,)),))))
+    for name in ("confirmations", "blame", "repeated", "quarantine"):
+        del old["results"][0][name]
+    (result,) = parse_record(json.dumps(old), where="here").results
+    assert (result.confirmations, result.blame, result.repeated, result.quarantine) == ((), None, "", None)
+    assert result.blocked_checks == ("blocked",)
