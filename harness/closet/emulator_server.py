@@ -205,14 +205,14 @@ class _Login(asyncssh.SSHServer):
         return channel, _Command(self._root, self._running)
 
 
-async def serve(root: Path, host_key: Path, client_key: Path) -> None:
-    """Serve until stdin ends; the line on stdout says the port."""
+async def serve(root: Path, host_key: Path, client_key: Path, port: int = 0) -> None:
+    """Serve until stdin ends, on a free port unless one is named; the line on stdout says which."""
     running: set[asyncio.Task[None]] = set()
     key = asyncssh.read_public_key(client_key)
     server = await asyncssh.create_server(
         lambda: _Login(root, key, running),
         "127.0.0.1",
-        0,
+        port,
         server_host_keys=[str(host_key)],
         encryption_algs=["aes128-gcm@openssh.com"],
         compression_algs=["none"],
@@ -250,8 +250,9 @@ def main() -> None:
     parser.add_argument("--root", type=Path, required=True)
     parser.add_argument("--host-key", type=Path, required=True)
     parser.add_argument("--client-key", type=Path, required=True)
+    parser.add_argument("--port", type=int, default=0)
     options = parser.parse_args()
-    asyncio.run(serve(options.root.absolute(), options.host_key, options.client_key))
+    asyncio.run(serve(options.root.absolute(), options.host_key, options.client_key, options.port))
 
 
 if __name__ == "__main__":
