@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from harness.config.forms import CheckFile, EventsFile, FleetFile, SuiteFile
+from harness.config.quarantine import find_quarantine, load_quarantine
 from harness.config.text import line_of, load_yaml, validated
 from harness.config.upkeep import EMULATED_LIMITS, Limits, RecoveryHook, default_limits
-from harness.domain import Check, Device, DeviceKind, EventRules, Json, Tolerance
+from harness.domain import Check, Device, DeviceKind, EventRules, Json, QuarantineEntry, Tolerance
 from harness.errors import ConfigError, ConfigMistakesError, NothingToRunError
 
 
@@ -48,7 +49,10 @@ class ReplayerConfig:
 
 @dataclass(frozen=True, slots=True)
 class Suite:
-    """What is replayed, how it is judged, and on which devices."""
+    """What is replayed, how it is judged, and on which devices.
+
+    With `confirm` a FAIL is repeated before anybody is blamed, at most `confirm_most` of them a run.
+    """
 
     name: str
     path: Path
@@ -58,6 +62,10 @@ class Suite:
     tags: tuple[str, ...]
     deadline_s: float
     where_devices: str
+    confirm: bool = True
+    confirm_most: int = 20
+    quarantine: tuple[QuarantineEntry, ...] = ()
+    quarantine_path: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +131,7 @@ def load_suite(path: Path) -> Suite:
         )
         for name, entry in suite.replayers.items()
     )
+    quarantine_path = find_quarantine(path, _resolved(folder, suite.quarantine) if suite.quarantine else None)
     return Suite(
         suite.suite,
         path,
@@ -132,6 +141,10 @@ def load_suite(path: Path) -> Suite:
         tuple(suite.devices.tags),
         suite.deadline_s,
         where("devices"),
+        suite.confirm,
+        suite.confirm_most,
+        load_quarantine(quarantine_path) if quarantine_path else (),
+        quarantine_path,
     )
 
 

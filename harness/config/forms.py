@@ -128,6 +128,9 @@ class SuiteFile(_Strict):
     replayers: dict[str, ReplayerFile] = Field(min_length=1)
     devices: TargetFile = Field(default_factory=TargetFile)
     deadline_s: float = Field(default=1800.0, gt=0, allow_inf_nan=False)
+    confirm: bool = True
+    confirm_most: int = Field(default=20, ge=0, le=100_000)
+    quarantine: str | None = Field(default=None, min_length=1)
 
 
 class DeviceFile(_Strict):

@@ -1,0 +1,72 @@
+"""The quarantine file: checks that may go wrong for a while, who owns that, and until when."""
+
+from __future__ import annotations
+
+import datetime
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from harness.config.forms import Kind
+from harness.config.text import line_of, load_yaml, validated
+from harness.domain import DeviceKind, QuarantineEntry
+from harness.errors import ConfigError, ConfigMistakesError
+
+# Looked for beside every suite that names no other.
+QUARANTINE_FILE = "quarantine.yaml"
+
+_Words = Annotated[str, Field(min_length=1, pattern=r"\S")]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class _EntryFile(_Strict):
+    route: _Words
+    devices: list[Kind] | None = Field(default=None, min_length=1)
+    replayers: list[_Words] = Field(default_factory=lambda: ["*"], min_length=1)
+    checks: list[_Words] = Field(default_factory=lambda: ["*"], min_length=1)
+    owner: _Words
+    issue: str = Field(pattern=r"^https?://\S+$")
+    reason: _Words
+    expires: datetime.date
+
+
+class _QuarantineFile(_Strict):
+    quarantine: list[_EntryFile]
+
+
+def load_quarantine(path: Path) -> tuple[QuarantineEntry, ...]:
+    """The entries of a quarantine file, expired ones too. ConfigMistakesError with every mistake."""
+    content, places, mistakes = load_yaml(path)
+    file = validated(_QuarantineFile, content, places, mistakes, path)
+    errors: list[ConfigError] = []
+    entries: dict[tuple[object, ...], QuarantineEntry] = {}
+    for number, entry in enumerate(file.quarantine):
+        where = f"{path}:{line_of(places, ('quarantine', number))}"
+        made = QuarantineEntry(
+            route=entry.route.strip(),
+            owner=entry.owner.strip(),
+            issue=entry.issue,
+            reason=entry.reason.strip(),
+            expires=entry.expires,
+            device_kinds=tuple(DeviceKind(kind) for kind in entry.devices or ()),
+            replayers=tuple(entry.replayers),
+            checks=tuple(entry.checks),
+            where=where,
+        )
+        what = (made.route, frozenset(made.device_kinds), frozenset(made.replayers), frozenset(made.checks))
+        if what in entries:
+            errors.append(ConfigError(f"says the same as {entries[what].where}", where=where, remedy="keep one"))
+        entries.setdefault(what, made)
+    if errors:
+        raise ConfigMistakesError(tuple(errors))
+    return tuple(entries.values())
+
+
+def find_quarantine(suite: Path, named: Path | None) -> Path | None:
+    """The quarantine file of a suite: the one it names, else the one beside it if there is one."""
+    beside = suite.parent / QUARANTINE_FILE
+    return named or (beside if beside.is_file() else None)
