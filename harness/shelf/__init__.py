@@ -1,0 +1,27 @@
+"""What several runs share: who may use which device slot, how devices are, what was measured. SQLite or PostgreSQL."""
+
+from harness.shelf.address import Address, parse_address
+from harness.shelf.holders import LOST_AFTER_S, RENEW_EVERY_S
+from harness.shelf.labels import refuse_unavailable
+from harness.shelf.offers import PATIENCE_S
+from harness.shelf.shelf import Shelf
+from harness.shelf.turns import AGEING_S, Claim, whose_turn
+from harness.shelf.values import CanaryAnswer, DeviceHealth, HealthChange, HolderState, PastAttempt
+
+__all__ = [
+    "AGEING_S",
+    "LOST_AFTER_S",
+    "PATIENCE_S",
+    "RENEW_EVERY_S",
+    "Address",
+    "CanaryAnswer",
+    "Claim",
+    "DeviceHealth",
+    "HealthChange",
+    "HolderState",
+    "PastAttempt",
+    "Shelf",
+    "parse_address",
+    "refuse_unavailable",
+    "whose_turn",
+]

@@ -1,0 +1,106 @@
+"""Brings a shelf's database to the schema of this program. Several processes may open a fresh one at once."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import sqlalchemy as sa
+
+from harness.errors import ConfigError, DataError
+from harness.shelf.database import DEADLINE_S, Database
+from harness.shelf.schema import REVISION
+
+_FOLDER = Path(__file__).parent / "migrations"
+_ADVISORY_LOCK = 0x636C6F736574  # "closet": any number that nobody else in this database uses
+
+
+def upgrade(database: Database) -> None:
+    """Make the tables what this program expects; ConfigError when a newer program made them."""
+    if database.run(lambda _: _revision(database.engine)) == REVISION:
+        return
+    if database.address.path is not None:
+        with _file_lock(database.address.path.with_name(database.address.path.name + ".lock")):
+            database.run(lambda _: _upgrade(database))
+    else:
+        database.run(lambda _: _upgrade(database))
+
+
+def _upgrade(database: Database) -> None:
+    """In one transaction: a process that dies meanwhile leaves what was there."""
+    if database.address.path is not None:
+        with database.engine.connect().execution_options(begin="") as connection:
+            mode = connection.exec_driver_sql("PRAGMA journal_mode = WAL").scalar()
+        if mode != "wal":
+            raise ConfigError(
+                "this file system cannot hold a shelf that several processes share",
+                where=str(database.address),
+                remedy="keep it on a local disk, or in PostgreSQL",
+            )
+    with database.engine.connect().execution_options(begin="BEGIN IMMEDIATE") as connection, connection.begin():
+        if database.address.path is None:
+            connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_ADVISORY_LOCK)))
+        _migrate(connection, str(database.address))
+
+
+def _migrate(connection: sa.Connection, where: str) -> None:
+    # Imported here: it takes a tenth of a second, and a database is seldom older than the program.
+    from alembic import command  # noqa: PLC0415
+    from alembic.config import Config  # noqa: PLC0415
+    from alembic.script import ScriptDirectory  # noqa: PLC0415
+
+    config = Config()
+    config.set_main_option("script_location", str(_FOLDER).replace("%", "%%"))
+    config.attributes["connection"] = connection
+    known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
+    found = _revision_of(connection)
+    if found is not None and found not in known:
+        raise ConfigError(
+            f"the shelf's database is of a newer program: its schema is {found}, this one knows {REVISION}",
+            where=where,
+            remedy="update testing-closet here, or name another shelf with CLOSET_SHELF",
+        )
+    command.upgrade(config, "head")
+
+
+def _revision(engine: sa.Engine) -> str | None:
+    with engine.connect() as connection:
+        return _revision_of(connection)
+
+
+def _revision_of(connection: sa.Connection) -> str | None:
+    if not sa.inspect(connection).has_table("alembic_version"):
+        return None
+    found = connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar()
+    return None if found is None else str(found)
+
+
+@contextmanager
+def _file_lock(path: Path) -> Iterator[None]:
+    """Hold the file for this process; the system lets go of it when the process ends."""
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    except OSError as error:
+        raise ConfigError(f"cannot write beside the shelf: {error.strerror}", where=str(path)) from None
+    try:
+        give_up_s = time.monotonic() + DEADLINE_S
+        while not _try_lock(descriptor):
+            if time.monotonic() > give_up_s:
+                problem = f"another process has been preparing the shelf's database for {DEADLINE_S:.0f} s"
+                raise DataError(problem, where=str(path), remedy="see which process holds this file, and end it")
+            time.sleep(0.02)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _try_lock(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
