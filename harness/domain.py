@@ -61,7 +61,10 @@ class DeviceKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Device:
-    """A machine reached over SSH. `host_key` is the pinned public key as `type base64`; paths are on the device."""
+    """A machine reached over SSH. `host_key` is the pinned public key as `type base64`; paths are on the device.
+
+    An empty `python` is that of the provisioned environment below `work_folder`, or `python3` where there is none.
+    """
 
     name: str
     kind: DeviceKind

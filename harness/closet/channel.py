@@ -12,6 +12,7 @@ from typing import Any, TypeAlias
 
 from harness.closet.code_bundle import agent_bundle
 from harness.closet.deadline import Deadline
+from harness.closet.interpreter import interpreter
 from harness.closet.transport import Connection, RemoteProcess
 from harness.errors import (
     ClosetError,
@@ -193,7 +194,7 @@ def start_agent(
     if cache_bytes is not None:
         options += ["--cache-bytes", str(cache_bytes)]
     process = connection.run(
-        [device.python, "-c", _BOOT, device.work_folder, digest, str(len(agent)), *options], deadline
+        [*interpreter(device), "-c", _BOOT, device.work_folder, digest, str(len(agent)), *options], deadline
     )
     try:
         process.write(agent, deadline)

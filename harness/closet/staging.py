@@ -9,6 +9,7 @@ from pathlib import Path, PurePosixPath
 
 from harness.closet.channel import described_error
 from harness.closet.deadline import Deadline
+from harness.closet.interpreter import interpreter
 from harness.closet.transport import WRITE_BYTES, Connection, RemoteProcess
 from harness.domain import Blob
 from harness.errors import DataError, StagingFailedError, UnreachableError
@@ -22,7 +23,7 @@ class FileMover:
 
     def __init__(self, connection: Connection, agent_path: str, root: str, deadline: Deadline) -> None:
         self._where = connection.where
-        command = [connection.device.python, agent_path, "files", "--root", root]
+        command = [*interpreter(connection.device), agent_path, "files", "--root", root]
         self._process: RemoteProcess = connection.run(command, deadline)
 
     def put(self, blob: Blob, path: Path, deadline: Deadline, on_bytes: Callable[[int], None]) -> None:

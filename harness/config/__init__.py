@@ -171,7 +171,7 @@ def load_fleet(path: Path) -> Fleet:
                 str(key),
                 entry.host_key,
                 entry.work_folder,
-                entry.python,
+                entry.python or "",
                 entry.slots,
                 tuple(entry.tags),
             )

@@ -143,7 +143,7 @@ class DeviceFile(_Strict):
     key: str = Field(min_length=1)
     host_key: str = Field(pattern=r"^[a-z0-9@.-]+ [A-Za-z0-9+/=]+$")
     work_folder: str = Field(default="/data/closet", pattern=r"^/")
-    python: str = "python3"
+    python: str | None = Field(default=None, min_length=1)
     slots: int = Field(default=1, ge=1, le=64)
     tags: list[str] = Field(default_factory=list)
     limits: LimitsFile = Field(default_factory=LimitsFile)

@@ -1,0 +1,68 @@
+"""Taking away what we brought to a device, and nothing else."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from harness.closet.agent.environment import slots_held
+from harness.closet.agent.refusal import Refused
+from harness.closet.agent.selfcheck import scratch_prefix
+
+# The folders that an agent makes. Everything in them is ours: jobs write nowhere else.
+FOLDERS = ("blobs", "cache", "code", "env", "jobs", "slots")
+_AGENT = re.compile(r"agent-[0-9a-f]{16}\.pyz(\.\d+)?")
+
+
+def remove(root: Path, system: Path = Path("/")) -> dict[str, Any]:
+    """Remove everything that is ours below `root`, and `root` when nothing else is in it; says what was left.
+
+    Refused while a job runs, or while another agent serves: a run is on.
+    """
+    others = _agents(root, system)
+    if others:
+        raise Refused(
+            "LeaseLostError", f"a run is connected to the device (process {others[0]})", "wait until it has ended"
+        )
+    with slots_held(root):
+        for name in FOLDERS:
+            path = root / name
+            if path.is_symlink():
+                path.unlink()
+            else:
+                shutil.rmtree(path, ignore_errors=True)
+    for place in ("dev/shm", "tmp"):
+        with suppress(OSError):
+            for path in (system / place).iterdir():
+                if path.name.startswith(scratch_prefix(root)) and path.lstat().st_uid == os.getuid():
+                    _delete(path)
+    for path in root.iterdir():
+        if _AGENT.fullmatch(path.name):
+            path.unlink(missing_ok=True)
+    left = sorted(path.name for path in root.iterdir())
+    if not left:
+        root.rmdir()
+    return {"left": left[:20]}
+
+
+def _delete(path: Path) -> None:
+    if path.is_symlink() or not path.is_dir():
+        path.unlink(missing_ok=True)
+    else:
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def _agents(root: Path, system: Path) -> list[int]:
+    """Living agents that serve this work folder."""
+    found = []
+    for folder in (system / "proc").iterdir():
+        if folder.name.isdecimal() and int(folder.name) != os.getpid():
+            with suppress(OSError):
+                words = (folder / "cmdline").read_bytes().split(b"\0")
+                if b"serve" in words and str(root).encode() in words:
+                    found.append(int(folder.name))
+    return sorted(found)
