@@ -48,9 +48,9 @@ def acquire(transaction: Transaction, request: Request) -> Lease | None:
     offers.asks(transaction, request.holder, request.device, request.slot)
     place = (leases.c.device == request.device, leases.c.slot == request.slot)
     active = _active(transaction, *place)
-    if transaction.again and active and active[0].id == request.lease_id:
+    if active and active[0].id == request.lease_id:
         return _lease(active[0])
-    if len(_expire(transaction, active)) < len(active) or not _given_out(transaction, request):
+    if not _is_free(transaction, active, request.holder) or not _given_out(transaction, request):
         return None
     wished = (request.holder, request.device, request.slot, request.kind, request.tags)
     if not offers.is_turn_of(transaction, *wished, request.ageing_s):
@@ -112,9 +112,9 @@ def renew(transaction: Transaction, holder: str) -> tuple[Lease, ...]:
     holders.require(transaction, holder)
     holders.renew(transaction, holder)
     active = _active(transaction, leases.c.holder == holder)
-    lost = {row.id for row in _overdue(transaction, active)}
-    _expire_rows(transaction, [row for row in active if row.id in lost])
-    kept = [row.id for row in active if row.id not in lost]
+    overdue = _overdue(transaction, active)
+    _expire_rows(transaction, overdue)
+    kept = [row.id for row in _without(active, overdue)]
     if kept:
         renewed = sa.update(leases).where(leases.c.id.in_(kept))
         transaction.execute(renewed.values(renew_by_s=transaction.now_s + LOST_AFTER_S))
@@ -160,6 +160,23 @@ def _locked_epoch(transaction: Transaction, device: str, slot: int) -> int:
 def _keep_epoch(transaction: Transaction, lease: Lease) -> None:
     place = (slots.c.device == lease.device, slots.c.slot == lease.slot)
     transaction.execute(sa.update(slots).where(*place).values(epoch=lease.epoch))
+
+
+def _is_free(transaction: Transaction, active: Sequence[sa.Row[Any]], holder: str) -> bool:
+    """True when nobody has the slot, not any more, or the holder itself, which must have lost track of it.
+
+    That happens when the database granted it and the answer did not arrive. The device tells the epochs apart.
+    """
+    for row in _without(active, _expire(transaction, active)):
+        if row.holder != holder:
+            return False
+        _end(transaction, EXPIRED, "asked for again", leases.c.id == row.id)
+    return True
+
+
+def _without(rows: Sequence[sa.Row[Any]], others: Sequence[sa.Row[Any]]) -> list[sa.Row[Any]]:
+    ids = {row.id for row in others}
+    return [row for row in rows if row.id not in ids]
 
 
 def _given_out(transaction: Transaction, request: Request) -> bool:

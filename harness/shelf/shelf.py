@@ -162,12 +162,17 @@ class Shelf:
         """The device proved itself under this runtime: it is healthy, unless it is quarantined or disabled."""
         self._database.write(lambda t: health.canary_passed(t, device, runtime))
 
-    def canary_answer(self, kind: DeviceKind, runtime: str, canary: str) -> CanaryAnswer | None:
+    def canary_answer(self, kind: DeviceKind, runtime: str, canary: str) -> str | None:
         """What the canary is known to answer on devices of a kind under a runtime."""
+        known = self.canary_record(kind, runtime, canary)
+        return None if known is None else known.answer
+
+    def canary_record(self, kind: DeviceKind, runtime: str, canary: str) -> CanaryAnswer | None:
+        """That answer with who gave it and who confirmed it."""
         return self._database.read(lambda t: health.canary_answer(t, kind, runtime, canary))
 
     def set_canary_answer(
-        self, kind: DeviceKind, runtime: str, canary: str, answer: str, *, device: str
+        self, kind: DeviceKind, runtime: str, canary: str, answer: str, *, device: str = ""
     ) -> CanaryAnswer:
         """Tell what a device answered. The first answer stays; another device that says the same confirms it."""
         return self._database.write(lambda t: health.set_canary_answer(t, kind, runtime, canary, answer, device))
