@@ -1,5 +1,8 @@
 """One number a metric, condition and segment: how a trace drives, held against what the car really did."""
 
+from harness.compare.metrics.conditions import CONDITIONS
+from harness.compare.metrics.execution import execution_values
+from harness.compare.metrics.segment import METRICS, METRICS_VERSION, pair_metrics, segment_metrics
 from harness.compare.metrics.values import (
     ALL,
     Direction,
@@ -10,4 +13,18 @@ from harness.compare.metrics.values import (
     encode_metrics,
 )
 
-__all__ = ["ALL", "Direction", "Metric", "SegmentMetrics", "Value", "decode_metrics", "encode_metrics"]
+__all__ = [
+    "ALL",
+    "CONDITIONS",
+    "METRICS",
+    "METRICS_VERSION",
+    "Direction",
+    "Metric",
+    "SegmentMetrics",
+    "Value",
+    "decode_metrics",
+    "encode_metrics",
+    "execution_values",
+    "pair_metrics",
+    "segment_metrics",
+]

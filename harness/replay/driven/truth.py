@@ -29,7 +29,7 @@ DRIVEN_VERSION = "1"  # raise it when the trace of an equal log would come out d
 
 _CAMERAS = (("narrowRoadEncodeIdx", "narrowRoadCameraState"), ("wideRoadEncodeIdx", "wideRoadCameraState"))
 _LEAST_SPEED_MPS = 1.0  # openpilot takes no less when it makes a curvature of a yaw rate
-_SMOOTHED_SAMPLES, _ORDER = 5, 2
+_SMOOTHED_SAMPLES, _ORDER = 11, 2  # half a second: a car's acceleration does not change faster, its noise does
 
 
 def load_driven(path: Path, segment: str, *, wheel_speed: bool = False, tags: Sequence[str] = ()) -> Trace:
