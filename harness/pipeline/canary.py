@@ -1,0 +1,131 @@
+"""The canary as a job like any other, and the judge of its answer: what ships with it, and what other devices said."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from harness.closet.canary import Canary, passed_with
+from harness.closet.work import Work
+from harness.domain import Blob, Device, DeviceKind, json_digest
+from harness.errors import ClosetError, DeviceUnhealthyError, ErrorDescription
+from harness.files import file_sha256
+from harness.pipeline.golden import JOB, Golden, content_digest, load_golden
+from harness.shelf import CanaryAnswer, Shelf
+from harness.trace import Trace, load_trace
+
+DEADLINE_S = 120.0
+_COST_S = 3.0
+_RESULT, _TRACE = "result.json", f"{JOB}.trace"
+_SHOWN = 12
+_LARGEST_BYTES = 16 << 20
+_REMEDY = "see its log, closet devices check NAME runs it again; closet devices release NAME when it is mended"
+
+
+def make_canaries(kinds: Iterable[DeviceKind], code: Blob, shelf: Shelf) -> Mapping[DeviceKind, Canary]:
+    """The canary of each kind of device. `with_canary` knows where its files are; those of `code` are the caller's."""
+    golden = load_golden()
+    return {
+        kind: Canary(_work(golden, kind, code), partial(verify, golden, golden.digest(code.sha256), code, shelf))
+        for kind in kinds
+    }
+
+
+def canary_blobs() -> Mapping[str, Path]:
+    """Where the canary's files lie here, by digest."""
+    return load_golden().paths
+
+
+def with_canary(blob_path: Callable[[str], Path]) -> Callable[[str], Path]:
+    """`blob_path`, which also knows where the canary's files are."""
+    ours = canary_blobs()
+    return lambda sha256: ours.get(sha256) or blob_path(sha256)
+
+
+def _work(golden: Golden, kind: DeviceKind, code: Blob) -> Work:
+    return Work(
+        id=json_digest({"canary": golden.digest(code.sha256), "kind": kind.value}),
+        device_kind=kind,
+        tags=(),
+        blobs=golden.blobs,
+        job_text=golden.job_text,
+        arguments=("-m", "harness.replay", "job.json"),
+        code=code,
+        cost_s=_COST_S,
+        deadline_s=DEADLINE_S,
+        canary=True,
+    )
+
+
+def verify(
+    golden: Golden, canary: str, code: Blob, shelf: Shelf, device: Device, files: Mapping[str, Path]
+) -> ErrorDescription | None:
+    """What is wrong with a device's answer; None when nothing is, and the shelf then knows that it passed.
+
+    The first answer of a kind and runtime is trusted, unless it is of a device that is not given out; another device
+    confirms it.
+    """
+    try:
+        trace = _answer(device, files)
+    except ClosetError as error:
+        return error.describe()
+    mistake = golden.mistake(trace)
+    if mistake:
+        return _wrong(device, f"the canary's answer is wrong: {mistake}")
+    runtime, answer = str(trace.provenance.get("runtime", ""))[:500], content_digest(trace)
+    if shelf.health(device.name).given_out:
+        known: CanaryAnswer | None = shelf.set_canary_answer(device.kind, runtime, canary, answer, device=device.name)
+    else:
+        known = shelf.canary_record(device.kind, runtime, canary)
+    if known is not None and known.answer != answer:
+        return _wrong(device, disagreement(device.name, answer, known))
+    shelf.canary_passed(device.name, passed_with(runtime, code.sha256))
+    return None
+
+
+def disagreement(device: str, answer: str, known: CanaryAnswer) -> str:
+    """In words: what a device answered, and who said what is known."""
+    others = [name for name in (known.device, known.confirmed_by) if name not in {"", device}]
+    if not others:
+        return f"canary answered {answer[:_SHOWN]}, it answered {known.answer[:_SHOWN]} itself at {known.at}"
+    count = "1 other device" if len(others) == 1 else f"{len(others)} other devices"
+    return (
+        f"canary answered {answer[:_SHOWN]}, {count} of this kind and runtime answered {known.answer[:_SHOWN]} "
+        f"({', '.join(others)})"
+    )
+
+
+def _answer(device: Device, files: Mapping[str, Path]) -> Trace:
+    """The trace that a device made, checked to be the one it says it made; nothing is taken on trust."""
+    replay = _said(files.get(_RESULT))
+    told = replay.get("error")
+    if isinstance(told, dict):
+        raise DeviceUnhealthyError(
+            f"the canary cannot be replayed: {str(told.get('problem', ''))[:500]}",
+            where=device.name,
+            remedy=str(told.get("remedy", ""))[:500] or _REMEDY,
+        )
+    path = files.get(_TRACE)
+    if path is None or path.stat().st_size > _LARGEST_BYTES or file_sha256(path) != replay.get("trace_sha256"):
+        raise DeviceUnhealthyError(
+            "the canary left no trace, or not the one it made", where=device.name, remedy=_REMEDY
+        )
+    return load_trace(path)
+
+
+def _said(path: Path | None) -> Mapping[str, Any]:
+    """What result.json says of the canary; nothing where it is none."""
+    try:
+        if path is None or path.stat().st_size > _LARGEST_BYTES:
+            return {}
+        replay = json.loads(path.read_bytes())["replays"][JOB]
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return {}
+    return replay if isinstance(replay, dict) else {}
+
+
+def _wrong(device: Device, problem: str) -> ErrorDescription:
+    return DeviceUnhealthyError(problem, where=device.name, remedy=_REMEDY).describe()
