@@ -145,6 +145,8 @@ class Check:
 
     `channels` are shell patterns (`action.*`). What a check finds closes the gate when `blocks`; else it is noted.
     With `events` it is intervals that are compared, by those rules, and `channels` and `tolerance` say nothing.
+    Where it is `replaced`, an intent's claims judge how far values may move: that they moved is noted then, while what
+    is missing, extra, infinite or not a number closes the gate as ever.
     """
 
     name: str
@@ -152,6 +154,7 @@ class Check:
     tolerance: Tolerance = field(default_factory=Tolerance)
     blocks: bool = True
     events: EventRules | None = None
+    replaced: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -93,7 +93,7 @@ class _Comparison:
         vacuous = self._vacuous(check, names, judged)
         if vacuous or not len(self.alignment.frame_ids):
             closeness = Closeness.NOTHING
-        findings = self._in_words(structural, divergences, severity)
+        findings = self._in_words(structural, divergences, check)
         return CheckResult(check.name, closeness, (*findings, *vacuous), compared, len(self.alignment.frame_ids))
 
     def _vacuous(self, check: Check, names: list[str], judged: list[str]) -> list[Finding]:
@@ -193,17 +193,30 @@ class _Comparison:
             )
         return found
 
-    def _in_words(
-        self, structural: list[Finding], divergences: list[Divergence], severity: Severity
-    ) -> tuple[Finding, ...]:
+    def _severity(self, found: Divergence, check: Check) -> Severity:
+        if not check.blocks:
+            return Severity.NOTE
+        if not check.replaced or found.kind is not FindingKind.CHANGED:
+            return Severity.BLOCK
+        peaks = (values[found.interval.peak] for values in self._values(found.channel))
+        finite = all(np.isfinite(values).all() for values in peaks if values.dtype.kind == "f")
+        return Severity.NOTE if finite else Severity.BLOCK
+
+    def _in_words(self, structural: list[Finding], divergences: list[Divergence], check: Check) -> tuple[Finding, ...]:
         ids = self.alignment.frame_ids
+        weights = {id(found): self._severity(found, check) for found in divergences}
         divergences = sorted(divergences, key=lambda found: (int(ids[found.interval.first]), found.channel, found.kind))
         shown = divergences[: max(MAX_FINDINGS - len(structural), 1)]
         findings = structural[:MAX_FINDINGS]
-        findings += [describe(found, self.expected, self.observed, self.alignment, severity) for found in shown]
+        findings += [
+            describe(found, self.expected, self.observed, self.alignment, weights[id(found)]) for found in shown
+        ]
         findings.sort(key=lambda found: (-1 if found.first_frame is None else found.first_frame, found.channel))
         hidden = len(divergences) - len(shown) + len(structural[MAX_FINDINGS:])
         if hidden:
+            rest = [weights[id(found)] for found in divergences[len(shown) :]]
+            rest += [found.severity for found in structural[MAX_FINDINGS:]]
+            severity = Severity.BLOCK if Severity.BLOCK in rest else Severity.NOTE
             findings.append(_rest(divergences[len(shown) :], hidden, severity))
         if divergences:
             findings += self._notes()

@@ -3,9 +3,11 @@
 from harness.verdict.decision import (
     OUR_BUG,
     Gate,
+    claim_action,
     excuse,
     gate,
     judge,
+    planned_name,
 )
 from harness.verdict.record import (
     RECORD_FORMAT,
@@ -47,9 +49,11 @@ __all__ = [
     "RunRecord",
     "Severity",
     "Verdict",
+    "claim_action",
     "excuse",
     "gate",
     "judge",
     "parse_record",
+    "planned_name",
     "render_record",
 ]

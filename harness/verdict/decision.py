@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 from harness.domain import QuarantineEntry
 from harness.errors import ClosetError, ErrorDescription, ExitCode
+from harness.intent import Action, ClaimResult, Standing
 from harness.verdict.record import RunRecord
 from harness.verdict.results import NOT_RUN, CheckResult, Closeness, JobResult, QuarantineNote, Verdict
 
@@ -58,11 +59,12 @@ def excuse(
 
 @dataclass(frozen=True, slots=True)
 class Gate:
-    """Whether the candidate may go out, and the sentence that says why."""
+    """Whether the candidate may go out, and the sentence that says why. `warnings` are told, and close nothing."""
 
     exit_code: ExitCode
     counts: dict[Verdict, int]
     reason: str
+    warnings: tuple[str, ...] = ()
 
     @property
     def is_open(self) -> bool:
@@ -71,7 +73,10 @@ class Gate:
 
 
 def gate(record: RunRecord) -> Gate:
-    """The gate for a whole run: regressions, then jobs without a verdict, then nothing at all, then open."""
+    """The gate for a whole run: regressions, then jobs without a verdict, then nothing at all, then open.
+
+    Claims weigh as the record's policy says. What had no data, and what was planned and is not there, always closes it.
+    """
     counts = {verdict: sum(result.verdict is verdict for result in record.results) for verdict in Verdict}
     holds: list[ExitCode] = []
     reasons: list[str] = []
@@ -92,14 +97,63 @@ def gate(record: RunRecord) -> Gate:
     if vanished:
         holds.append(ExitCode.NO_VERDICT)
         reasons.append(f"{_counted(vanished, 'job')} without all that was planned")
+    closing, warnings = _claims(record)
+    for code, words in closing:
+        holds.append(code)
+        reasons.append(words)
     if record.interrupted:
         holds.append(ExitCode.NO_VERDICT)
         reasons.append("interrupted")
     if not record.results or counts[Verdict.QUARANTINED] == len(record.results):
         holds.append(ExitCode.NOTHING_TO_RUN)
         reasons.append("nothing was judged")
-    reason = ", ".join(reasons) or f"{_counted(counts[Verdict.PASS], 'job')} passed"
-    return Gate(ExitCode.worst(holds), counts, reason)
+    passed = [f"{_counted(counts[Verdict.PASS], 'job')} passed"]
+    if held := sum(claim.standing is Standing.HOLDS for claim in record.claims):
+        passed.append(f"{_counted(held, 'claim')} held")
+    reason = ", ".join(reasons or passed)
+    return Gate(ExitCode.worst(holds), counts, reason, warnings)
+
+
+# A regression was found where the declared thing was judged and is not so; where nothing could be judged, no verdict.
+_CLAIM_CODES = {
+    Standing.WORSE: ExitCode.REGRESSION,
+    Standing.NOT_BETTER: ExitCode.REGRESSION,
+    Standing.CHANGED: ExitCode.REGRESSION,
+    Standing.INCONCLUSIVE: ExitCode.NO_VERDICT,
+    Standing.NO_DATA: ExitCode.NO_VERDICT,
+}
+
+
+def _claims(record: RunRecord) -> tuple[list[tuple[ExitCode, str]], tuple[str, ...]]:
+    """What of the claims closes the gate, with exit code and words, and what is only warned of."""
+    closing: list[tuple[ExitCode, str]] = []
+    warnings: list[str] = []
+    for standing, code in _CLAIM_CODES.items():
+        count = sum(claim.standing is standing for claim in record.claims)
+        if not count:
+            continue
+        words = f"{_counted(count, 'claim')} {_CLAIM_WORDS.get(standing, standing.value)}"
+        if claim_action(record, standing) is Action.BLOCK:
+            closing.append((code, words))
+        else:
+            warnings.append(words)
+    judged = {planned_name(claim) for claim in record.claims}
+    if lost := sum(name not in judged for name in record.planned_claims):
+        closing.append((ExitCode.NO_VERDICT, f"{_counted(lost, 'claim')} not judged"))
+    return closing, tuple(warnings)
+
+
+_CLAIM_WORDS = {Standing.NO_DATA: "without data", Standing.CHANGED: "better though unchanged was declared"}
+
+
+def claim_action(record: RunRecord, standing: Standing) -> Action | None:
+    """What the gate of a run does about a standing."""
+    return record.gate_policy.action(standing)
+
+
+def planned_name(claim: ClaimResult) -> str:
+    """What a claim is known by within a run: its intent, and its own name."""
+    return f"{claim.intent}: {claim.name}"
 
 
 def _vanished(record: RunRecord) -> int:

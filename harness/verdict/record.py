@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pydantic import TypeAdapter, ValidationError
 
 from harness.errors import DataError
+from harness.intent import PR_POLICY, ClaimResult, GatePolicy
 from harness.verdict.results import JobResult
 
 RECORD_FORMAT = 1
@@ -29,6 +30,9 @@ class RunRecord:
     interrupted: bool = False
     harness_error: str = ""
     harness_version: str = ""
+    planned_claims: tuple[str, ...] = ()
+    claims: tuple[ClaimResult, ...] = ()
+    gate_policy: GatePolicy = PR_POLICY
     format: int = RECORD_FORMAT
 
 
