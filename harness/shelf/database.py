@@ -65,9 +65,9 @@ class Transaction:
         """True when all holders are of this machine."""
         return self.connection.dialect.name == "sqlite"
 
-    def execute(self, statement: sa.Executable) -> sa.CursorResult[Any]:
-        """What the statement gives."""
-        return self.connection.execute(statement)
+    def execute(self, statement: sa.Executable, **values: object) -> sa.CursorResult[Any]:
+        """What the statement gives, with values for the parameters it names."""
+        return self.connection.execute(statement, values)
 
     def insert(self, table: sa.Table) -> sqlite.Insert | postgresql.Insert:
         """An INSERT that can say what to do about a row that is there already."""

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy import bindparam
 
 from harness.domain import DeviceKind, Priority, Want, canonical_json
 from harness.errors import DataError
@@ -20,6 +21,7 @@ from harness.shelf.values import HolderState, iso_time
 RENEW_EVERY_S = 10.0
 LOST_AFTER_S = 3 * RENEW_EVERY_S
 JOINED, LEFT = "joined", "left"
+_STATE = sa.select(holders.c.state).where(holders.c.id == bindparam("of_holder"))
 _FORGOTTEN_AFTER_S = 86_400.0  # of a holder on another machine that never came back
 
 
@@ -50,7 +52,7 @@ def new_holder(run: str) -> str:
 
 def require(transaction: Transaction, holder: str) -> None:
     """DataError for a holder that is not on the shelf (any more)."""
-    found = transaction.execute(sa.select(holders.c.state).where(holders.c.id == holder)).scalar()
+    found = transaction.execute(_STATE, of_holder=holder).scalar()
     if found != JOINED:
         raise DataError(
             f"{holder} does not use the shelf any more", remedy="another process took it for dead: closet resume RUN"

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy import bindparam
 
 from harness.domain import DeviceKind, Health, Lease
 from harness.shelf import holders, offers
@@ -20,6 +21,29 @@ from harness.shelf.schema import devices, leases, slots
 from harness.shelf.schema import holders as holders_table
 
 ACTIVE, RELEASED, EXPIRED, REVOKED = "active", "released", "expired", "revoked"
+
+_OF_HOLDER = [column for column in holders_table.c if column.name not in {"id", "state", "renew_by_s"}]
+# Locked in one order by everybody, so that nobody waits in a ring.
+_ACTIVE = (
+    sa.select(leases, *_OF_HOLDER)
+    .join_from(leases, holders_table, leases.c.holder == holders_table.c.id)
+    .where(leases.c.state == ACTIVE)
+    .order_by(leases.c.device, leases.c.slot)
+    .with_for_update(of=leases)
+)
+_ACTIVE_THERE = _ACTIVE.where(leases.c.device == bindparam("at_device"), leases.c.slot == bindparam("at_slot"))
+_ACTIVE_OF = _ACTIVE.where(leases.c.holder == bindparam("of_holder"))
+_END = (
+    sa.update(leases)
+    .where(leases.c.id == bindparam("of_id"), leases.c.state == ACTIVE)
+    .values(state=bindparam("to_state"), outcome=bindparam("to_outcome"), ended_at=bindparam("at_unix_s"))
+)
+_PLACE = (slots.c.device == bindparam("at_device"), slots.c.slot == bindparam("at_slot"))
+_EPOCH = sa.select(slots.c.epoch).where(*_PLACE)
+_LOCKED_EPOCH = _EPOCH.with_for_update()
+_KEEP_EPOCH = sa.update(slots).where(*_PLACE).values(epoch=bindparam("to_epoch"))
+_INSERT = sa.insert(leases)
+_HEALTH = sa.select(devices.c.state).where(devices.c.name == bindparam("of_device"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,45 +67,25 @@ class Request:
 
 def acquire(transaction: Transaction, request: Request) -> Lease | None:
     """The lease, or None when the slot is busy, not given out, or another's turn."""
-    holders.require(transaction, request.holder)
-    epoch = _locked_epoch(transaction, request.device, request.slot)
-    offers.asks(transaction, request.holder, request.device, request.slot)
-    place = (leases.c.device == request.device, leases.c.slot == request.slot)
-    active = _active(transaction, *place)
+    holder, device, slot = request.holder, request.device, request.slot
+    holders.require(transaction, holder)
+    epoch = _locked_epoch(transaction, device, slot)
+    offered = offers.asks(transaction, holder, device, slot)
+    active = transaction.execute(_ACTIVE_THERE, at_device=device, at_slot=slot).all()
     if active and active[0].id == request.lease_id:
         return _lease(active[0])
-    if not _is_free(transaction, active, request.holder) or not _given_out(transaction, request):
+    if not _is_free(transaction, active, holder) or not _is_given_out(transaction, request):
         return None
-    wished = (request.holder, request.device, request.slot, request.kind, request.tags)
-    if not offers.is_turn_of(transaction, *wished, request.ageing_s):
+    free = offers.FreeSlot(device, slot, request.kind, request.tags, offered)
+    if not offers.takes_turn(transaction, holder, free, request.ageing_s):
         return None
-    offers.served(transaction, *wished)
-    lease = Lease(
-        device=request.device,
-        slot=request.slot,
-        epoch=max(epoch, request.least_epoch) + 1,
-        holder=request.holder,
-        task_id="",
-        renew_by_s=transaction.now_s + LOST_AFTER_S,
-        hard_end_s=transaction.now_s + request.hard_end_s,
-    )
-    _keep_epoch(transaction, lease)
-    transaction.execute(
-        sa.insert(leases).values(
-            id=request.lease_id,
-            device=lease.device,
-            slot=lease.slot,
-            epoch=lease.epoch,
-            holder=lease.holder,
-            task_id="",
-            state=ACTIVE,
-            outcome="",
-            renew_by_s=lease.renew_by_s,
-            hard_end_s=lease.hard_end_s,
-            acquired_at=transaction.unix_s,
-        )
-    )
-    return lease
+    epoch = max(epoch, request.least_epoch) + 1
+    transaction.execute(_KEEP_EPOCH, at_device=device, at_slot=slot, to_epoch=epoch)
+    times = {"renew_by_s": transaction.now_s + LOST_AFTER_S, "hard_end_s": transaction.now_s + request.hard_end_s}
+    row = {"device": device, "slot": slot, "epoch": epoch, "holder": holder, "task_id": "", **times}
+    kept = {"id": request.lease_id, "state": ACTIVE, "outcome": "", "acquired_at": transaction.unix_s}
+    transaction.execute(_INSERT, **row, **kept)
+    return Lease(device, slot, epoch, holder, "", **times)
 
 
 def assign(transaction: Transaction, lease: Lease, task_id: str) -> None:
@@ -91,46 +95,49 @@ def assign(transaction: Transaction, lease: Lease, task_id: str) -> None:
 
 def release(transaction: Transaction, lease: Lease, outcome: str) -> bool:
     """False when the lease had been lost before."""
-    if transaction.again:
+    there = transaction.execute(_ACTIVE_THERE, at_device=lease.device, at_slot=lease.slot)
+    rows = [row for row in there if (row.epoch, row.holder) == (lease.epoch, lease.holder)]
+    if not rows and transaction.again:  # was it the transaction that broke off?
         row = transaction.execute(sa.select(leases).where(*_same(lease))).one_or_none()
-        if row is not None and (row.state, row.outcome) == (RELEASED, outcome):
-            return True
-    _expire(transaction, _active(transaction, *_same(lease)))
-    return _end(transaction, RELEASED, outcome, *_same(lease)) == 1
+        return row is not None and (row.state, row.outcome) == (RELEASED, outcome)
+    still = _without(rows, _expire(transaction, rows))
+    for row in still:
+        _end(transaction, row.id, RELEASED, outcome)
+    return bool(still)
 
 
 def revoke(transaction: Transaction, device: str, slot: int, reason: str) -> Lease | None:
     """Take the slot from whoever has it."""
-    active = _active(transaction, leases.c.device == device, leases.c.slot == slot)
-    for row in active:
-        _end(transaction, REVOKED, reason, leases.c.id == row.id)
-    return _lease(active[0]) if active else None
+    row = transaction.execute(_ACTIVE_THERE, at_device=device, at_slot=slot).one_or_none()
+    if row is None:
+        return None
+    _end(transaction, row.id, REVOKED, reason)
+    return _lease(row)
 
 
 def renew(transaction: Transaction, holder: str) -> tuple[Lease, ...]:
     """Renew the holder and its leases; those of its leases that were lost."""
     holders.require(transaction, holder)
     holders.renew(transaction, holder)
-    active = _active(transaction, leases.c.holder == holder)
+    active = transaction.execute(_ACTIVE_OF, of_holder=holder).all()
     overdue = _overdue(transaction, active)
-    _expire_rows(transaction, overdue)
-    kept = [row.id for row in _without(active, overdue)]
-    if kept:
+    _expire_all(transaction, overdue)
+    if kept := [row.id for row in _without(active, overdue)]:
         renewed = sa.update(leases).where(leases.c.id.in_(kept))
         transaction.execute(renewed.values(renew_by_s=transaction.now_s + LOST_AFTER_S))
-    gone = (leases.c.holder == holder, leases.c.state.in_((EXPIRED, REVOKED)))
-    return _ordered(transaction, *gone)
+    return _ordered(transaction, leases.c.holder == holder, leases.c.state.in_((EXPIRED, REVOKED)))
 
 
 def leave(transaction: Transaction, holder: str) -> None:
     """Release all that the holder has."""
-    _end(transaction, RELEASED, "the run left", leases.c.holder == holder)
+    for row in transaction.execute(_ACTIVE_OF, of_holder=holder).all():
+        _end(transaction, row.id, RELEASED, "the run left")
     holders.leave(transaction, holder)
 
 
 def reconcile(transaction: Transaction) -> tuple[Lease, ...]:
     """Expire what is lost; which that was."""
-    lost = _expire(transaction, _active(transaction))
+    lost = _expire(transaction, transaction.execute(_ACTIVE).all())
     holders.leave_for_the_gone(transaction)
     return tuple(_lease(row) for row in lost)
 
@@ -142,24 +149,17 @@ def active_leases(transaction: Transaction) -> tuple[Lease, ...]:
 
 def known_epoch(transaction: Transaction, device: str, slot: int) -> int:
     """The last epoch of the slot."""
-    place = (slots.c.device == device, slots.c.slot == slot)
-    return transaction.execute(sa.select(slots.c.epoch).where(*place)).scalar() or 0
+    return transaction.execute(_EPOCH, at_device=device, at_slot=slot).scalar() or 0
 
 
 def _locked_epoch(transaction: Transaction, device: str, slot: int) -> int:
     """The last epoch; until the end of the transaction nobody else asks for this slot."""
-    place = sa.select(slots.c.epoch).where(slots.c.device == device, slots.c.slot == slot).with_for_update()
-    epoch = transaction.execute(place).scalar()
+    epoch = transaction.execute(_LOCKED_EPOCH, at_device=device, at_slot=slot).scalar()
     if epoch is None:
         fresh = transaction.insert(slots).values(device=device, slot=slot, epoch=0)
         transaction.execute(fresh.on_conflict_do_nothing())
-        epoch = transaction.execute(place).scalar_one()
+        epoch = transaction.execute(_LOCKED_EPOCH, at_device=device, at_slot=slot).scalar_one()
     return int(epoch)
-
-
-def _keep_epoch(transaction: Transaction, lease: Lease) -> None:
-    place = (slots.c.device == lease.device, slots.c.slot == lease.slot)
-    transaction.execute(sa.update(slots).where(*place).values(epoch=lease.epoch))
 
 
 def _is_free(transaction: Transaction, active: Sequence[sa.Row[Any]], holder: str) -> bool:
@@ -170,31 +170,13 @@ def _is_free(transaction: Transaction, active: Sequence[sa.Row[Any]], holder: st
     for row in _without(active, _expire(transaction, active)):
         if row.holder != holder:
             return False
-        _end(transaction, EXPIRED, "asked for again", leases.c.id == row.id)
+        _end(transaction, row.id, EXPIRED, "asked for again")
     return True
 
 
-def _without(rows: Sequence[sa.Row[Any]], others: Sequence[sa.Row[Any]]) -> list[sa.Row[Any]]:
-    ids = {row.id for row in others}
-    return [row for row in rows if row.id not in ids]
-
-
-def _given_out(transaction: Transaction, request: Request) -> bool:
-    state = transaction.execute(sa.select(devices.c.state).where(devices.c.name == request.device)).scalar()
+def _is_given_out(transaction: Transaction, request: Request) -> bool:
+    state = transaction.execute(_HEALTH, of_device=request.device).scalar()
     return state != Health.DISABLED and (state != Health.QUARANTINED or request.proving)
-
-
-def _active(transaction: Transaction, *where: sa.ColumnElement[bool]) -> Sequence[sa.Row[Any]]:
-    """Active leases with columns of their holder, locked in one order for all, so that nobody waits in a ring."""
-    columns = [column for column in holders_table.c if column.name not in {"id", "state", "renew_by_s"}]
-    found = (
-        sa.select(leases, *columns)
-        .join_from(leases, holders_table, leases.c.holder == holders_table.c.id)
-        .where(leases.c.state == ACTIVE, *where)
-        .order_by(leases.c.device, leases.c.slot)
-        .with_for_update(of=leases)
-    )
-    return transaction.execute(found).all()
 
 
 def _overdue(transaction: Transaction, rows: Sequence[sa.Row[Any]]) -> list[sa.Row[Any]]:
@@ -205,20 +187,22 @@ def _expire(transaction: Transaction, rows: Sequence[sa.Row[Any]]) -> list[sa.Ro
     """Those of the active leases that are lost, now expired."""
     overdue = {row.id for row in _overdue(transaction, rows)}
     lost = [row for row in rows if row.id in overdue or holders.is_gone(transaction, row)]
-    _expire_rows(transaction, lost)
+    _expire_all(transaction, lost)
     return lost
 
 
-def _expire_rows(transaction: Transaction, rows: Sequence[sa.Row[Any]]) -> None:
+def _expire_all(transaction: Transaction, rows: Sequence[sa.Row[Any]]) -> None:
     for row in rows:
-        reason = "hard end" if row.hard_end_s < transaction.now_s else "not renewed"
-        _end(transaction, EXPIRED, reason, leases.c.id == row.id)
+        _end(transaction, row.id, EXPIRED, "hard end" if row.hard_end_s < transaction.now_s else "holder lost")
 
 
-def _end(transaction: Transaction, state: str, outcome: str, *where: sa.ColumnElement[bool]) -> int:
-    """How many active leases this ended."""
-    ended = sa.update(leases).where(leases.c.state == ACTIVE, *where)
-    return transaction.execute(ended.values(state=state, outcome=outcome, ended_at=transaction.unix_s)).rowcount
+def _end(transaction: Transaction, lease_id: str, state: str, outcome: str) -> None:
+    transaction.execute(_END, of_id=lease_id, to_state=state, to_outcome=outcome, at_unix_s=transaction.unix_s)
+
+
+def _without(rows: Sequence[sa.Row[Any]], others: Sequence[sa.Row[Any]]) -> list[sa.Row[Any]]:
+    ids = {row.id for row in others}
+    return [row for row in rows if row.id not in ids]
 
 
 def _same(lease: Lease) -> tuple[sa.ColumnElement[bool], ...]:

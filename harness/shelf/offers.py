@@ -2,89 +2,112 @@
 
 When it is another's turn, that one is offered the slot. A holder that leaves an offer lying for PATIENCE_S (it cannot
 reach that device, say) is passed over for this slot until it asks for it again: nobody's demand keeps a slot idle.
+
+Statements are made once, here and in `leases`: making one takes longer than SQLite takes to carry it out.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import sqlalchemy as sa
+from sqlalchemy import bindparam
 
 from harness.domain import DeviceKind, Priority
 from harness.shelf.database import Transaction
 from harness.shelf.holders import JOINED, held_slots, is_gone
 from harness.shelf.schema import holders, offers, wants
-from harness.shelf.turns import AGEING_S, Claim, whose_turn
+from harness.shelf.turns import Claim, whose_turn
 
 PATIENCE_S = 10.0
 
 
-def is_turn_of(
-    transaction: Transaction,
-    holder: str,
-    device: str,
-    slot: int,
-    kind: DeviceKind,
-    tags: Sequence[str],
-    ageing_s: float = AGEING_S,
-) -> bool:
-    """True when the slot, of a device of this kind with these labels, is `holder`'s to take; else another's offer."""
-    since = _waiting_since(transaction, kind, tags)
-    if since.keys() <= {holder}:
-        return True
-    passed_over = _passed_over(transaction, device, slot)
-    priorities = _priorities_of_the_present(transaction, since.keys() - passed_over | {holder})
-    held = held_slots(transaction)
-    turn = whose_turn(
-        (
-            Claim(name, priority, held.get(name, 0), transaction.now_s - since.get(name, transaction.now_s))
-            for name, priority in priorities.items()
-        ),
-        ageing_s,
+@dataclass(frozen=True, slots=True)
+class FreeSlot:
+    """A slot that can be given out. `offered`: since when it is offered to whom."""
+
+    device: str
+    slot: int
+    kind: DeviceKind
+    tags: tuple[str, ...]
+    offered: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class _Wish:
+    holder: str
+    tags_text: str
+    since_s: float
+
+
+_THIS_SLOT = (offers.c.device == bindparam("at_device"), offers.c.slot == bindparam("at_slot"))
+_OFFERS = sa.select(offers.c.holder, offers.c.offered_s).where(*_THIS_SLOT)
+_DROP = sa.delete(offers).where(*_THIS_SLOT, offers.c.holder == bindparam("of_holder"))
+_WISHES = sa.select(wants.c.holder, wants.c.tags, wants.c.since_s).where(
+    wants.c.device_kind == bindparam("of_kind"), wants.c.wanted > 0
+)
+_SERVED = (
+    sa.update(wants)
+    .where(
+        wants.c.holder == bindparam("of_holder"),
+        wants.c.device_kind == bindparam("of_kind"),
+        wants.c.tags == bindparam("of_tags"),
     )
-    if turn in {None, holder}:
-        return True
-    offered = {"device": device, "slot": slot, "holder": turn, "offered_s": transaction.now_s}
-    transaction.execute(transaction.insert(offers).values(offered).on_conflict_do_nothing())
-    return False
+    .values(since_s=bindparam("now_s"))
+)
 
 
-def asks(transaction: Transaction, holder: str, device: str, slot: int) -> None:
-    """The holder asks for this slot: whatever it left lying before, it can use it now."""
-    mine = (offers.c.device == device, offers.c.slot == slot, offers.c.holder == holder)
-    transaction.execute(sa.delete(offers).where(*mine))
+def asks(transaction: Transaction, holder: str, device: str, slot: int) -> dict[str, float]:
+    """The holder asks for this slot, so whatever it left lying before, it can use it now. The offers to others."""
+    rows = transaction.execute(_OFFERS, at_device=device, at_slot=slot)
+    offered = {row.holder: row.offered_s for row in rows}
+    if offered.pop(holder, None) is not None:
+        transaction.execute(_DROP, at_device=device, at_slot=slot, of_holder=holder)
+    return offered
 
 
-def served(
-    transaction: Transaction, holder: str, device: str, slot: int, kind: DeviceKind, tags: Sequence[str]
-) -> None:
-    """The holder got the slot: it is young again, and whom it was offered to has not let it lie."""
-    mine = sa.select(wants.c.tags).where(wants.c.holder == holder, wants.c.device_kind == kind.value)
-    for text in [row.tags for row in transaction.execute(mine) if _suits(row.tags, tags)]:
-        row = (wants.c.holder == holder, wants.c.device_kind == kind.value, wants.c.tags == text)
-        transaction.execute(sa.update(wants).where(*row).values(since_s=transaction.now_s))
-    fresh = (offers.c.device == device, offers.c.slot == slot, offers.c.offered_s > transaction.now_s - PATIENCE_S)
-    transaction.execute(sa.delete(offers).where(*fresh))
+def takes_turn(transaction: Transaction, holder: str, free: FreeSlot, ageing_s: float) -> bool:
+    """True when the slot is `holder`'s, which is served thereby; else it is offered to the one whose turn it is."""
+    wishes = _wishes(transaction, free)
+    turn = _whose_turn(transaction, holder, free, wishes, ageing_s)
+    if turn != holder:
+        offer = {"device": free.device, "slot": free.slot, "holder": turn, "offered_s": transaction.now_s}
+        transaction.execute(transaction.insert(offers).values(offer).on_conflict_do_nothing())
+        return False
+    mine = {"of_holder": holder, "of_kind": free.kind.value, "now_s": transaction.now_s}
+    for wish in wishes:
+        if wish.holder == holder:
+            transaction.execute(_SERVED, **mine, of_tags=wish.tags_text)
+    for name in free.offered.keys() - _passed_over(transaction, free):  # they had no time to take it
+        transaction.execute(_DROP, at_device=free.device, at_slot=free.slot, of_holder=name)
+    return True
 
 
-def _waiting_since(transaction: Transaction, kind: DeviceKind, tags: Sequence[str]) -> dict[str, float]:
-    """Since when each holder waits for a slot like this."""
+def _whose_turn(transaction: Transaction, holder: str, free: FreeSlot, wishes: Sequence[_Wish], ageing_s: float) -> str:
     since: dict[str, float] = {}
-    waiting = sa.select(wants).where(wants.c.device_kind == kind.value, wants.c.wanted > 0)
-    for row in transaction.execute(waiting):
-        if _suits(row.tags, tags):
-            since[row.holder] = min(row.since_s, since.get(row.holder, row.since_s))
-    return since
+    for wish in wishes:
+        since[wish.holder] = min(wish.since_s, since.get(wish.holder, wish.since_s))
+    names = since.keys() - _passed_over(transaction, free) | {holder}
+    if names == {holder}:
+        return holder
+    held = held_slots(transaction)
+    claims = (
+        Claim(name, priority, held.get(name, 0), transaction.now_s - since.get(name, transaction.now_s))
+        for name, priority in _priorities_of_the_present(transaction, names).items()
+    )
+    return whose_turn(claims, ageing_s) or holder
 
 
-def _suits(wanted: str, tags: Sequence[str]) -> bool:
-    return set(json.loads(wanted)) <= set(tags)
+def _wishes(transaction: Transaction, free: FreeSlot) -> list[_Wish]:
+    """Who waits for a slot like this."""
+    rows = transaction.execute(_WISHES, of_kind=free.kind.value)
+    return [_Wish(row.holder, row.tags, row.since_s) for row in rows if set(json.loads(row.tags)) <= set(free.tags)]
 
 
-def _passed_over(transaction: Transaction, device: str, slot: int) -> set[str]:
-    old = (offers.c.device == device, offers.c.slot == slot, offers.c.offered_s <= transaction.now_s - PATIENCE_S)
-    return set(transaction.execute(sa.select(offers.c.holder).where(*old)).scalars())
+def _passed_over(transaction: Transaction, free: FreeSlot) -> set[str]:
+    return {name for name, since_s in free.offered.items() if since_s <= transaction.now_s - PATIENCE_S}
 
 
 def _priorities_of_the_present(transaction: Transaction, names: set[str]) -> dict[str, Priority]:
