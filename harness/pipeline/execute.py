@@ -54,7 +54,7 @@ def replay(
     _, bundle = code_bundle()
     code = store.put_bytes(bundle)
     with ExitStack() as stack:
-        devices = (*fleet.devices, *stack.enter_context(_emulated(fleet.emulated, store.home)))
+        devices = (*fleet.devices, *stack.enter_context(emulated_devices(fleet.emulated, store.home)))
         pending = tasks
         while pending and not stop.is_set():
             works = {task.id: task for task in pending}
@@ -76,7 +76,7 @@ def replay(
 
 
 @contextmanager
-def _emulated(count: int, home: Path) -> Iterator[tuple[Device, ...]]:
+def emulated_devices(count: int, home: Path) -> Iterator[tuple[Device, ...]]:
     """Emulated workers for the time of a `with`, or none.
 
     Their folders outlive the run, so that a segment that was there is not sent again; runs at the same time get
