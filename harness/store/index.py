@@ -12,6 +12,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -24,6 +25,7 @@ _VERSION = 1
 _TABLES = (
     "CREATE TABLE IF NOT EXISTS traces (job_id TEXT PRIMARY KEY, sha256 TEXT NOT NULL, facts TEXT NOT NULL)",
     "CREATE TABLE IF NOT EXISTS checks (key TEXT PRIMARY KEY, checks TEXT NOT NULL)",
+    "CREATE TABLE IF NOT EXISTS metrics (key TEXT PRIMARY KEY, content BLOB NOT NULL)",
     "CREATE TABLE IF NOT EXISTS digests (path TEXT PRIMARY KEY, stat TEXT NOT NULL, sha256 TEXT NOT NULL)",
 )
 _CHECKS = TypeAdapter(tuple[CheckResult, ...])
@@ -86,6 +88,15 @@ class Index:
         except ValidationError:
             return None
 
+    def remember_metrics(self, key: str, content: bytes) -> None:
+        """A segment's values `key` (digests of trace and truth, METRICS_VERSION) are these bytes."""
+        self._write("INSERT OR REPLACE INTO metrics VALUES (?, ?)", key, content)
+
+    def find_metrics(self, key: str) -> bytes | None:
+        """The values of an equal measurement, if they are known."""
+        row = self._read("SELECT content FROM metrics WHERE key = ?", key)
+        return row[0] if row else None
+
     def digest_file(self, path: Path) -> Blob:
         """Digest of a file, read again only when its size, times or inode changed."""
         path = path.absolute()
@@ -121,17 +132,17 @@ class Index:
             raise
         return connection
 
-    def _write(self, statement: str, *values: str) -> None:
+    def _write(self, statement: str, *values: str | bytes) -> None:
         try:
             with self._lock:
                 self._connection.execute(statement, values)
         except sqlite3.Error as error:
             raise self._failed(error) from error
 
-    def _read(self, statement: str, *values: str) -> tuple[str, ...] | None:
+    def _read(self, statement: str, *values: str) -> tuple[Any, ...] | None:
         try:
             with self._lock:
-                row: tuple[str, ...] | None = self._connection.execute(statement, values).fetchone()
+                row: tuple[Any, ...] | None = self._connection.execute(statement, values).fetchone()
         except sqlite3.Error as error:
             raise self._failed(error) from error
         return row

@@ -88,6 +88,14 @@ class Store:
         """The result of an equal comparison, if known."""
         return self._index.find_checks(key)
 
+    def remember_metrics(self, key: str, content: bytes) -> None:
+        """Measurement `key` gave these values."""
+        self._index.remember_metrics(key, content)
+
+    def find_metrics(self, key: str) -> bytes | None:
+        """The values of an equal measurement, if known."""
+        return self._index.find_metrics(key)
+
     def approve(self, entries: Sequence[Approval]) -> tuple[Approval, ...]:
         """Make traces baselines: all of `entries`, or none. Their blobs are read and checked first."""
         for sha256 in sorted({entry.trace_sha256 for entry in entries}):
