@@ -171,5 +171,5 @@ def _edges(seen: View) -> tuple[Floats | None, Bools]:
 def _finite(lines: npt.NDArray[np.generic], sure: npt.NDArray[np.generic]) -> tuple[Floats, Bools]:
     values = lines.astype(np.float64)
     with np.errstate(invalid="ignore"):
-        sane = (np.abs(values) < _LARGEST_M).all(axis=2)
+        sane = np.asarray((np.abs(values) < _LARGEST_M).all(axis=2), np.bool_)
     return np.where(sane[..., None], values, 0.0), sure.astype(bool) & sane
