@@ -15,6 +15,7 @@ from harness.cli.baselines import baselines, bless
 from harness.cli.bench import bench
 from harness.cli.devices import devices, emulate
 from harness.cli.logs import log
+from harness.cli.provisioning import add, provision
 from harness.cli.results import diff, report
 from harness.cli.routes import routes
 from harness.cli.streams import complain, give_up, tell
@@ -57,6 +58,8 @@ for command in (
     check, plan, run, resume, diff, report, bless, baselines, devices, emulate, routes, log, bench,
 ):  # fmt: skip
     cli.add_command(command)
+for part in (add, provision):
+    devices.add_command(part)
 
 
 def main(arguments: list[str] | None = None) -> int:

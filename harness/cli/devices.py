@@ -17,17 +17,21 @@ from harness.errors import ClosetError, ConfigError, ExitCode
 from harness.files import write_text
 
 
-@click.command(
+@click.group(
+    invoke_without_command=True,
     epilog="\b\nExample:\n  closet devices --devices devices.yaml --json",
-    short_help="List the devices and whether each answers.",
+    short_help="List the devices and whether each answers; add and provision them.",
 )
 @click.option(
     "--devices", "devices_file", type=click.Path(path_type=Path), default=Path("devices.yaml"), show_default=True
 )
 @click.option("--no-contact", is_flag=True, help="Only list, do not connect.")
 @json_option
-def devices(devices_file: Path, no_contact: bool, as_json: bool) -> int:
+@click.pass_context
+def devices(context: click.Context, devices_file: Path, no_contact: bool, as_json: bool) -> int:
     """List the shelf: each device's kind, address, tags, and what it says of itself when contacted."""
+    if context.invoked_subcommand is not None:
+        return ExitCode.GATE_OPEN
     fleet = load_fleet(devices_file)
     rows: list[dict[str, object]] = []
     answered = True
@@ -111,7 +115,7 @@ def render_devices(shelf: tuple[Device, ...]) -> str:
             f"    key: {device.key_path}",
             f"    host_key: {device.host_key}",
             f"    work_folder: {device.work_folder}",
-            f"    python: {device.python}",
+            *([f"    python: {device.python}"] if device.python else []),
             f"    slots: {device.slots}",
         ]
         if device.tags:
