@@ -11,7 +11,7 @@ from typing import Any
 from harness.closet.canary import Canary, passed_with
 from harness.closet.work import Work
 from harness.domain import Blob, Device, DeviceKind, json_digest
-from harness.errors import ClosetError, DeviceUnhealthyError, ErrorDescription
+from harness.errors import DataError, DeviceUnhealthyError, ErrorDescription
 from harness.files import file_sha256
 from harness.pipeline.golden import JOB, Golden, content_digest, load_golden
 from harness.shelf import CanaryAnswer, Shelf
@@ -70,7 +70,7 @@ def verify(
     """
     try:
         trace = _answer(device, files)
-    except ClosetError as error:
+    except DeviceUnhealthyError as error:
         return error.describe()
     mistake = golden.mistake(trace)
     if mistake:
@@ -113,7 +113,10 @@ def _answer(device: Device, files: Mapping[str, Path]) -> Trace:
         raise DeviceUnhealthyError(
             "the canary left no trace, or not the one it made", where=device.name, remedy=_REMEDY
         )
-    return load_trace(path)
+    try:
+        return load_trace(path)
+    except DataError as error:
+        raise DeviceUnhealthyError(f"the canary's trace: {error.problem}", where=device.name, remedy=_REMEDY) from error
 
 
 def _said(path: Path | None) -> Mapping[str, Any]:
