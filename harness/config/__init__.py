@@ -8,11 +8,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from harness.config.forms import CheckFile, EventsFile, FleetFile, SuiteFile
+from harness.config.intent import load_intent, make_intent, make_policy
 from harness.config.quarantine import find_quarantine, load_quarantine
-from harness.config.text import line_of, load_yaml, validated
+from harness.config.text import Place, line_of, load_yaml, validated
 from harness.config.upkeep import EMULATED_LIMITS, Limits, RecoveryHook, default_limits
 from harness.domain import Check, Device, DeviceKind, EventRules, Json, QuarantineEntry, Tolerance
 from harness.errors import ConfigError, ConfigMistakesError, NothingToRunError
+from harness.intent import GatePolicy, Intent
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +53,8 @@ class ReplayerConfig:
 class Suite:
     """What is replayed, how it is judged, and on which devices.
 
-    With `confirm` a FAIL is repeated before anybody is blamed, at most `confirm_most` of them a run.
+    With `confirm` a FAIL is repeated before anybody is blamed, at most `confirm_most` of them a run. `policy` says
+    which answers to the claims of `intents` close the gate.
     """
 
     name: str
@@ -66,6 +69,8 @@ class Suite:
     confirm_most: int = 20
     quarantine: tuple[QuarantineEntry, ...] = ()
     quarantine_path: Path | None = None
+    intents: tuple[Intent, ...] = ()
+    policy: GatePolicy | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +150,8 @@ def load_suite(path: Path) -> Suite:
         suite.confirm_most,
         load_quarantine(quarantine_path) if quarantine_path else (),
         quarantine_path,
+        _intents(suite, path, places),
+        None if suite.policy is None else make_policy(suite.policy),
     )
 
 
@@ -241,6 +248,12 @@ def _events(entry: EventsFile | None) -> EventRules | None:
         entry.merge_s,
         tuple(severities),
     )
+
+
+def _intents(suite: SuiteFile, path: Path, places: dict[Place, int]) -> tuple[Intent, ...]:
+    """What the suite itself declares: in place, and in files of their own."""
+    here = () if suite.intent is None else (make_intent(suite.intent, suite.suite, path, places, ("intent",)),)
+    return (*here, *(load_intent(_resolved(path.parent, named)) for named in suite.intents))
 
 
 def _shelf(folder: Path, address: str | None) -> str:

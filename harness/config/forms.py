@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal, TypeAlias, cast
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from harness.config.intent import IntentFile, PolicyFile
 from harness.config.upkeep import BurnInFile, LimitsFile, RecoveryFile, ShelfAddress
 from harness.domain import ENGAGEMENT_STATES, EVENT_CLASSES, EventRules
 
@@ -131,6 +132,9 @@ class SuiteFile(_Strict):
     confirm: bool = True
     confirm_most: int = Field(default=20, ge=0, le=100_000)
     quarantine: str | None = Field(default=None, min_length=1)
+    intent: IntentFile | None = None
+    intents: list[str] = Field(default_factory=list)
+    policy: PolicyFile | None = None
 
 
 class DeviceFile(_Strict):
