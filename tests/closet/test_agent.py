@@ -284,6 +284,39 @@ def test_a_blob_of_another_size_is_not_there(root: Path) -> None:
         assert not (root / "blobs" / digest).exists()
 
 
+def test_a_blob_that_decayed_is_not_there(root: Path) -> None:
+    digest = store(root, b"as it came")
+    with running(root) as agent:
+        assert agent.ask("need", pin="p", blobs=[(digest, 10)])["ok"] == []
+        (root / "blobs" / digest).write_bytes(b"as it went")
+        assert agent.ask("need", pin="p", blobs=[(digest, 10)])["ok"] == [digest]
+    damaged = store(root, b"0123456789")
+    (root / "blobs" / damaged).write_bytes(b"0123456780")
+    with running(root) as agent:
+        assert agent.ask("need", pin="p", blobs=[(damaged, 10)])["ok"] == [damaged]
+        assert not (root / "blobs" / damaged).exists()
+
+
+def test_a_program_that_decayed_is_unpacked_anew(root: Path) -> None:
+    stream = io.BytesIO()
+    with tarfile.open(fileobj=stream, mode="w") as archive:
+        for name in ("a.py", "b.py"):
+            entry = tarfile.TarInfo(name)
+            entry.size = 3
+            archive.addfile(entry, io.BytesIO(b"x=1"))
+    digest = store(root, stream.getvalue())
+    folder = root / "code" / digest
+    with running(root) as agent:
+        assert agent.ask("unpack", code=digest)["ok"] is None
+    for damage in (lambda: (folder / "a.py").write_bytes(b""), (folder / "b.py").unlink):
+        damage()
+        (folder / "__pycache__").mkdir()
+        with running(root) as agent:
+            assert agent.ask("unpack", code=digest)["ok"] is None
+        assert {path.name: path.read_bytes() for path in folder.iterdir()} == {"a.py": b"x=1", "b.py": b"x=1"}
+        assert names(root / "code") == [digest]
+
+
 def test_more_than_the_disk_holds_is_refused_at_once(root: Path) -> None:
     with running(root) as agent:
         error = agent.ask("need", pin="p", blobs=[("f" * 64, 10**18)])["error"]
