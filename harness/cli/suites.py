@@ -4,20 +4,16 @@ from __future__ import annotations
 
 import datetime
 import functools
-import os
-import signal
 import tempfile
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
 from pathlib import Path
-from types import FrameType
 
 import click
 from rich.table import Table
 
 from harness.cli.live import Watch
 from harness.cli.options import echo_json, json_option, make_request, open_store, shown_path, suite_options
+from harness.cli.stopping import stopping
 from harness.cli.streams import complain, progress_console, result_console, tell
 from harness.config import Fleet, gather, load_fleet, load_suite
 from harness.domain import DeviceKind, Task
@@ -30,6 +26,8 @@ from harness.pipeline.resume import check_same_run
 from harness.pipeline.runs import JUNIT, RECORD, REQUEST, alone_in, closet_home, find_run, load_run, new_run_folder
 from harness.report import render_summary
 from harness.verdict import RunRecord, gate, render_record
+
+_STOPPING = "ending the remote jobs, keeping what is done"
 
 
 @click.command(
@@ -163,7 +161,7 @@ def _carry_out(
         folder = new_run_folder(closet_home(), datetime.datetime.now(datetime.UTC).date())
     folder = folder.absolute()
     console = progress_console()
-    with alone_in(folder), _stopping() as stop, Watch(console) as watch:
+    with alone_in(folder), stopping(_STOPPING) as stop, Watch(console) as watch:
         record = execute_run(request, prepared, store, folder=folder, observer=watch, stop=stop)
     watch.show_verdicts(record)
     text = render_record(record) if as_json else render_summary(record, run_folder=shown_path(folder))
@@ -206,31 +204,3 @@ def _task_row(task: Task, done: set[str]) -> dict[str, str | int | float]:
 def _slots(fleet: Fleet, kind: DeviceKind) -> int:
     named = sum(device.slots for device in fleet.devices if device.kind is kind)
     return named + (fleet.emulated if kind is DeviceKind.EMULATED else 0)
-
-
-_STOPPING = b"stopping: ending the remote jobs, keeping what is done (once more to end at once)\n"
-
-
-@contextmanager
-def _stopping() -> Iterator[threading.Event]:
-    """An event that the first Ctrl-C (or SIGTERM, or hang-up) sets; the second one ends the program at once."""
-    stop = threading.Event()
-
-    def ask(number: int, _frame: FrameType | None) -> None:
-        if stop.is_set():
-            signal.signal(number, signal.SIG_DFL)
-            signal.raise_signal(number)
-        stop.set()
-        # Past the console: the signal may come while it writes, and a stream of Python cannot be entered twice.
-        with suppress(OSError):
-            os.write(2, _STOPPING)
-
-    heard = [signal.SIGINT, signal.SIGTERM]
-    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # else it was started with nohup
-        heard.append(signal.SIGHUP)
-    before = {number: signal.signal(number, ask) for number in heard}
-    try:
-        yield stop
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
