@@ -9,6 +9,9 @@ import pytest
 from hypothesis import settings
 
 from fixtures.make import TINY, Demo, build_demo
+from tests.postgres import postgres_server, postgres_url
+
+__all__ = ["postgres_server", "postgres_url"]
 
 ROOT = Path(__file__).parents[1]
 

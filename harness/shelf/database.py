@@ -27,16 +27,14 @@ from harness.shelf.clock import boottime_s
 Result = TypeVar("Result")
 
 DEADLINE_S = 30.0
-_BUSY_TIMEOUT_MS = 1000
+_BUSY_S = 1.0
+_LOCK_S = 5.0
+# A session that sits in a transaction is a frozen process: the server ends it, so that it does not hold up the others.
+_IDLE_S = 10.0
+_STATEMENT_S = 20.0
 _LOCKED = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
 # Serialisation failure, deadlock, lock not available: another transaction was in the way.
 _IN_THE_WAY = frozenset({"40001", "40P01", "55P03"})
-# A session that sits in a transaction is a frozen process: the server ends it, so that it does not hold up the others.
-_POSTGRES_SETTINGS = (
-    "SET lock_timeout = '5s'",
-    "SET statement_timeout = '20s'",
-    "SET idle_in_transaction_session_timeout = '10s'",
-)
 _POSTGRES_CONNECT = {
     "connect_timeout": 10,
     "application_name": "closet",
@@ -80,10 +78,12 @@ class Database:
     def __init__(self, address: Address, deadline_s: float = DEADLINE_S) -> None:
         self.address = address
         self._deadline_s = deadline_s
-        self.engine = _open_file(address.path) if address.path is not None else _open_server(address)
+        self.engine = (
+            _open_file(address.path, deadline_s) if address.path is not None else _open_server(address, deadline_s)
+        )
 
     def read(self, work: Callable[[Transaction], Result]) -> Result:
-        """What `work` gives, of one state of the database."""
+        """What `work`, which writes nothing, gives."""
         return self.run(partial(self._transact, work, "BEGIN"))
 
     def write(self, work: Callable[[Transaction], Result]) -> Result:
@@ -145,7 +145,7 @@ class Database:
 _SERVER_CLOCK = sa.select(sa.func.extract("epoch", sa.func.clock_timestamp()))
 
 
-def _open_file(path: Path) -> sa.Engine:
+def _open_file(path: Path, deadline_s: float) -> sa.Engine:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -155,7 +155,7 @@ def _open_file(path: Path) -> sa.Engine:
     @sa.event.listens_for(engine, "connect")
     def configure(connection: sqlite3.Connection, _: object) -> None:
         connection.isolation_level = None  # the driver begins nothing by itself: see `begin`
-        connection.execute(f"PRAGMA busy_timeout = {_BUSY_TIMEOUT_MS}")
+        connection.execute(f"PRAGMA busy_timeout = {1000 * min(_BUSY_S, deadline_s):.0f}")
         connection.execute("PRAGMA synchronous = NORMAL")
 
     @sa.event.listens_for(engine, "begin")
@@ -167,7 +167,7 @@ def _open_file(path: Path) -> sa.Engine:
     return engine
 
 
-def _open_server(address: Address) -> sa.Engine:
+def _open_server(address: Address, deadline_s: float) -> sa.Engine:
     url = address.url
     assert url is not None  # noqa: S101 an address is one or the other
     given = {name: value for name, value in _POSTGRES_CONNECT.items() if name not in url.query}
@@ -180,8 +180,12 @@ def _open_server(address: Address) -> sa.Engine:
     @sa.event.listens_for(engine, "connect")
     def configure(connection: Any, _: object) -> None:
         with connection.cursor() as cursor:
-            for setting in _POSTGRES_SETTINGS:
-                cursor.execute(setting)
+            for name, most_s in (
+                ("lock_timeout", _LOCK_S),
+                ("statement_timeout", _STATEMENT_S),
+                ("idle_in_transaction_session_timeout", _IDLE_S),
+            ):
+                cursor.execute(f"SET {name} = {1000 * min(most_s, deadline_s):.0f}")
         connection.commit()
 
     return engine

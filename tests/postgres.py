@@ -1,0 +1,97 @@
+"""A private PostgreSQL server for tests: on a Unix socket in a folder of its own, ended when the session ends."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+_OWNER = "postgres"
+_START_S = 30.0
+
+
+def binaries() -> Path | None:
+    """The folder of the newest server's programs; None when there is no server, or no user that may run it."""
+    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/postgres"), key=lambda path: int(path.parts[-3]))
+    on_path = shutil.which("pg_ctl")
+    if not found and on_path is None:
+        return None
+    folder = found[-1].parent if found else Path(str(on_path)).resolve().parent
+    if os.getuid() == 0 and _OWNER not in {entry.pw_name for entry in pwd.getpwall()}:
+        return None
+    return folder if (folder / "initdb").exists() else None
+
+
+@contextmanager
+def server(programs: Path) -> Iterator[Path]:
+    """The folder of a running server's socket. Its data is not made durable: it lives as long as the tests."""
+    folder = Path(tempfile.mkdtemp(prefix="closet-pg-"))
+    # The server refuses to run as root.
+    who: dict[str, Any] = {"user": _OWNER, "group": _OWNER, "extra_groups": []} if os.getuid() == 0 else {}
+    if who:
+        shutil.chown(folder, _OWNER, _OWNER)
+    data = folder / "data"
+    try:
+        subprocess.run(
+            [programs / "initdb", "-D", data, "-U", _OWNER, "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync"],
+            check=True,
+            stdout=subprocess.DEVNULL,
+            cwd=folder,
+            **who,
+        )
+        settings = ["fsync=off", "listen_addresses=", f"unix_socket_directories={folder}", "max_connections=60"]
+        command = [programs / "postgres", "-D", data, *(part for setting in settings for part in ("-c", setting))]
+        with (folder / "log").open("wb") as log:
+            process = subprocess.Popen(command, stdout=log, stderr=log, cwd=folder, **who)
+        try:
+            _wait_until_ready(folder, process)
+            yield folder
+        finally:
+            process.send_signal(signal.SIGQUIT)  # at once: nothing of it is kept
+            process.wait(30)
+    finally:
+        shutil.rmtree(folder)
+
+
+def _wait_until_ready(folder: Path, process: subprocess.Popen[bytes]) -> None:
+    give_up_s = time.monotonic() + _START_S
+    while True:
+        try:
+            psycopg.connect(host=str(folder), user=_OWNER, dbname="postgres").close()
+        except psycopg.OperationalError:
+            if process.poll() is not None or time.monotonic() > give_up_s:
+                raise AssertionError((folder / "log").read_text("utf-8", "replace")) from None
+            time.sleep(0.02)
+        else:
+            return
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[Path]:
+    """The folder of a PostgreSQL server's socket; skipped, visibly, where no server is installed."""
+    programs = binaries()
+    if programs is None:
+        pytest.skip("no PostgreSQL server here: install the package postgresql")
+    with server(programs) as folder:
+        yield folder
+
+
+@pytest.fixture
+def postgres_url(postgres_server: Path) -> str:
+    """The address of a fresh database."""
+    name = f"closet_{uuid.uuid4().hex}"
+    with psycopg.connect(host=str(postgres_server), user=_OWNER, dbname="postgres", autocommit=True) as connection:
+        connection.execute(f'CREATE DATABASE "{name}"')
+    return f"postgresql://{_OWNER}@/{name}?host={postgres_server}"

@@ -1,0 +1,84 @@
+"""A shelf in each kind of database, and a way to let time pass on it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from harness.domain import DeviceKind, Lease, Priority, Want
+from harness.shelf import Shelf, parse_address
+from harness.shelf.database import Database
+from harness.shelf.schema import holders, leases, offers, wants
+
+MICI = DeviceKind.MICI
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def address(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The address of a shelf that nobody has opened yet, in each kind of database."""
+    if request.param == "postgresql":
+        return str(request.getfixturevalue("postgres_url"))
+    return str(tmp_path / "shelf.db")
+
+
+@pytest.fixture
+def shelf(address: str) -> Iterator[Shelf]:
+    with Shelf(address) as opened:
+        yield opened
+
+
+@pytest.fixture
+def execute(address: str) -> Iterator[Callable[[sa.Executable], None]]:
+    """Change the tables behind the shelf's back."""
+    database = Database(parse_address(address))
+
+    def run(statement: sa.Executable) -> None:
+        database.write(lambda transaction: transaction.execute(statement))
+
+    yield run
+    database.close()
+
+
+@pytest.fixture
+def pass_time(execute: Callable[[sa.Executable], None]) -> Callable[[float], None]:
+    """Let seconds pass on the shelf's clock: everything that was noted by it lies so much further back."""
+
+    def pass_s(seconds: float) -> None:
+        for column in (
+            holders.c.renew_by_s,
+            leases.c.renew_by_s,
+            leases.c.hard_end_s,
+            wants.c.since_s,
+            offers.c.offered_s,
+        ):
+            assert isinstance(column.table, sa.Table)
+            execute(sa.update(column.table).values({column.name: column - seconds}))
+
+    return pass_s
+
+
+def join(shelf: Shelf, run: str = "run", priority: Priority = Priority.PROMPT) -> str:
+    return shelf.join(run, suite="pr", priority=priority)
+
+
+def ask(
+    shelf: Shelf,
+    holder: str,
+    device: str = "mici-01",
+    slot: int = 0,
+    *,
+    kind: DeviceKind = MICI,
+    tags: tuple[str, ...] = (),
+    hard_end_s: float = 600.0,
+    least_epoch: int = 0,
+    proving: bool = False,
+) -> Lease | None:
+    given = {"kind": kind, "tags": tags, "hard_end_s": hard_end_s, "least_epoch": least_epoch, "proving": proving}
+    return shelf.acquire(holder, device, slot, **given)
+
+
+def want(shelf: Shelf, holder: str, count: int = 1, tags: tuple[str, ...] = ()) -> None:
+    shelf.want(holder, [Want(MICI, tags, count)] if count else [])
