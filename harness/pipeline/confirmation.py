@@ -67,7 +67,7 @@ def _lone_device(device: str, first: Sequence[str], told: Sequence[Confirmation]
     others = _listed([repeat.device for repeat in told if repeat.device != device])
     words = f"only {device} shows it: {'again ' if device in first else ''}there, not on {others}"
     remedy = "closet devices tells how its canary went; run again when it is mended, or without it"
-    error = ErrorDescription(SUSPECT_DEVICE, words, device, remedy)
+    error = ErrorDescription(SUSPECT_DEVICE, words, remedy=remedy)
     return Conclusion(Verdict.ERROR, Blame.DEVICE, words, error, (device,))
 
 
@@ -82,7 +82,7 @@ def _not_reproducible(first: Sequence[str], told: Sequence[Confirmation], showin
         make = "make" if len(devices) > 1 else "makes"
         words = f"differs from what {_listed(devices)} {make} of it now: not reproducible"
     remedy = "look for what is random in the software on trial; closet diff shows what was seen the first time"
-    error = ErrorDescription(NOT_REPRODUCIBLE, words, _listed(devices), remedy)
+    error = ErrorDescription(NOT_REPRODUCIBLE, words, remedy=remedy)
     return Conclusion(Verdict.ERROR, Blame.CHANCE, words, error, tuple(first))
 
 

@@ -17,11 +17,23 @@ from junitparser import Error, Failure, Properties, Property, Skipped
 from junitparser.xunit2 import FlakyError, JUnitXml, RerunError, TestCase, TestSuite
 
 from harness.report.budget import TEXT_LIMIT, Budget, clean
-from harness.verdict import Attempt, CheckResult, Closeness, Finding, JobResult, RunRecord, Severity, Verdict
+from harness.report.trials import crashed_once, entry_words, every_attempt, repeat_words
+from harness.verdict import (
+    Attempt,
+    CheckResult,
+    Closeness,
+    Finding,
+    JobResult,
+    QuarantineNote,
+    RunRecord,
+    Severity,
+    Verdict,
+)
 
 Outcome: TypeAlias = "Error | Failure | Skipped | None"
 
 _MESSAGE_LIMIT = 300
+_LOG_LIMIT = 4_000  # characters of one attempt
 _AROUND_A_PROPERTY = len('        <property name="" value="" />\n') * "."
 _UNSAFE_IN_CLASSNAME = re.compile(r"[^A-Za-z0-9_\-]+")
 
@@ -34,7 +46,7 @@ def render_junit(record: RunRecord, *, testcase_properties: bool = True) -> str:
     budget = Budget()
     # Outcomes first: should the file fill up, what failed is told in full before what passed is.
     outcomes = {
-        (result.name, check): _outcome(result, _found(result, check), budget)
+        (result.name, check): _outcome(result, check, _found(result, check), budget)
         for result in record.results
         for check in _checks_of(record, result)
     }
@@ -53,6 +65,7 @@ def render_junit(record: RunRecord, *, testcase_properties: bool = True) -> str:
                 _busy_s(result) if place == 0 else 0.0,
                 budget=budget,
                 with_properties=testcase_properties,
+                with_logs=place == 0,
             )
             for result in record.results
             if result.replayer == replayer
@@ -79,6 +92,7 @@ def _testcase(
     *,
     budget: Budget,
     with_properties: bool,
+    with_logs: bool,
 ) -> TestCase:
     check = _found(result, check_name)
     parts = (record.suite, result.replayer, result.device_kind, result.segment)
@@ -95,11 +109,13 @@ def _testcase(
         case.append(element)
     if outcome is not None:
         case.append(outcome)
-    for attempt in result.attempts:
+    for attempt in every_attempt(result):
         if attempt.error is not None:
             kind = FlakyError if result.verdict in {Verdict.PASS, Verdict.FAIL} else RerunError
             case.append(kind(clean(_attempt_words(attempt), _MESSAGE_LIMIT), clean(attempt.error.kind, _MESSAGE_LIMIT)))
-    case.system_out = budget.take(_system_out(result, check, [] if with_properties else properties))
+    text = _system_out(result, check, [] if with_properties else properties)
+    # Logs are those of the trial: once, with its first check.
+    case.system_out = budget.take("\n".join([text, *_logs(result)]) if with_logs else text)
     return case
 
 
@@ -107,28 +123,65 @@ def _found(result: JobResult, check_name: str) -> CheckResult | None:
     return next((check for check in result.checks if check.check == check_name), None)
 
 
-def _outcome(result: JobResult, check: CheckResult | None, budget: Budget) -> Outcome:
-    """What the testcase ends in; None is a pass. A check that found nothing passes though another one failed."""
+def _outcome(result: JobResult, name: str, check: CheckResult | None, budget: Budget) -> Outcome:
+    """What the testcase ends in; None is a pass. A check that found nothing passes though another one failed.
+
+    Differences of a trial that ended in ERROR after all (seen on one device only, not reproducible) are told there.
+    """
     blocking = [found for found in check.findings if found.severity is Severity.BLOCK] if check else []
-    if result.verdict is Verdict.QUARANTINED:
+    note = result.quarantine
+    if result.verdict is Verdict.QUARANTINED and note is None:
         return Skipped(_short(blocking) if blocking else "quarantined: still run and reported, does not gate")
-    if blocking:
+    if note is not None and name in note.excused:
+        return _skipped(result, note, blocking, budget)
+    if blocking and result.verdict is not Verdict.ERROR:
         failure = Failure(_short(blocking), blocking[0].kind.value)
-        failure.text = budget.take(_finding_text(blocking))
+        failure.text = budget.take("\n".join([_finding_text(blocking), *_blame_lines(result)]))
         return failure
     if check is not None and check.closeness is not Closeness.NOTHING and result.error is None:
         return None
     if result.error is not None:
         said, kind = result.error, result.error.kind
         lines = [line for line in (said.where, said.problem, said.remedy) if line]
+        lines += [_finding_text(blocking)] if blocking else []
         error = Error(clean(said.problem, _MESSAGE_LIMIT), clean(kind, _MESSAGE_LIMIT))
     else:
         lines = [found.words for found in check.findings] if check else []
         lines = lines or ["the job ended without a result for this check"]
         error = Error(clean(lines[0], _MESSAGE_LIMIT), "NothingCompared")
-    tails = [f"--- {attempt.device}\n{attempt.log_tail}" for attempt in result.attempts if attempt.log_tail]
-    error.text = budget.take("\n".join([*lines, *tails]))
+    error.text = budget.take("\n".join([*lines, *_logs(result)]))
     return error
+
+
+def _skipped(result: JobResult, note: QuarantineNote, blocking: list[Finding], budget: Budget) -> Skipped:
+    """A quarantined check that did not pass: readers show it as skipped, so what it really came to is in its text."""
+    if blocking:
+        real = f"FAIL {_short(blocking)}"
+    else:
+        real = f"ERROR {result.error.problem if result.error else 'nothing compared'}"
+    until = max(entry.expires for entry in note.entries).isoformat() if note.entries else ""
+    skipped = Skipped(clean(f"quarantined until {until}: {real}", _MESSAGE_LIMIT))
+    lines = [real, *([_finding_text(blocking)] if blocking else []), *map(entry_words, note.entries), *_logs(result)]
+    skipped.text = budget.take("\n".join(lines))
+    return skipped
+
+
+def _blame_lines(result: JobResult) -> list[str]:
+    """Whose fault it is, as far as repeating told; and how each repeat came out."""
+    blame = [f"{result.blame.value}: {result.repeated}"] if result.blame is not None else []
+    return blame + [f"repeat on {repeat_words(repeat)}" for repeat in result.confirmations]
+
+
+def _logs(result: JobResult) -> list[str]:
+    """The end of the log of every attempt that failed, and of one that did not where no other has any."""
+    told = [attempt for attempt in every_attempt(result) if attempt.log_tail]
+    shown = [attempt for attempt in told if attempt.error is not None] or told[:1]
+    return [f"--- log of {attempt.device}, epoch {attempt.epoch}\n{_end(attempt.log_tail)}" for attempt in shown]
+
+
+def _end(text: str) -> str:
+    """The last lines of a log that the report has room for."""
+    return text if len(text) <= _LOG_LIMIT else f"… {text[-_LOG_LIMIT:].partition(chr(10))[2]}"
 
 
 def _short(findings: list[Finding]) -> str:
@@ -146,6 +199,12 @@ def _system_out(result: JobResult, check: CheckResult | None, properties: list[t
     notes = [found for found in check.findings if found.severity is Severity.NOTE] if check else []
     lines = [f"{name}: {value}" for name, value in properties]
     lines += [_attempt_words(attempt) for attempt in result.attempts]
+    for repeat in result.confirmations:
+        lines += [f"repeat on {repeat_words(repeat)}", *(_attempt_words(attempt) for attempt in repeat.attempts)]
+    if note := result.quarantine:
+        state = "passes, could be released" if result.verdict is Verdict.PASS else f"is {note.outcome.value}"
+        lines += [f"quarantined, {state}: {entry_words(entry)}" for entry in note.entries]
+        lines += [f"quarantine expired, excuses nothing: {entry_words(entry)}" for entry in note.expired]
     if notes:
         lines += ["notes", _finding_text(notes)]
     return "\n".join(lines)
@@ -154,8 +213,8 @@ def _system_out(result: JobResult, check: CheckResult | None, properties: list[t
 def _attempt_words(attempt: Attempt) -> str:
     side = f"{attempt.side} " if attempt.side else ""
     came = "done" if attempt.error is None else f"{attempt.error.kind}: {attempt.error.problem}"
-    took_s = attempt.ended_s - attempt.started_s
-    return f"attempt: {side}on {attempt.device}, epoch {attempt.epoch}, {took_s:.1f} s, {came}"
+    times = f"{attempt.started_s:.1f}–{attempt.ended_s:.1f} s of the run"
+    return f"attempt: {side}on {attempt.device}, epoch {attempt.epoch}, {times}, {came}"
 
 
 def _run_properties(record: RunRecord) -> list[tuple[str, str]]:
@@ -178,6 +237,12 @@ def _case_properties(result: JobResult, check: CheckResult | None) -> list[tuple
         ("devices", ", ".join(dict.fromkeys(attempt.device for attempt in result.attempts))),
         ("attempts", str(len(result.attempts))),
         ("reused", "yes" if result.reused else "no"),
+        *((f"attempt.{number}", _attempt_words(attempt)) for number, attempt in enumerate(result.attempts, 1)),
+        ("crashed_on", ", ".join(dict.fromkeys(attempt.device for attempt in crashed_once(result)))),
+        ("blame", result.blame.value if result.blame else ""),
+        ("repeated", result.repeated),
+        *((f"repeat.{number}", repeat_words(repeat)) for number, repeat in enumerate(result.confirmations, 1)),
+        *_quarantine_properties(result.quarantine),
         ("candidate_trace", result.candidate_trace),
         ("baseline_trace", result.baseline_trace),
     ]
@@ -193,9 +258,20 @@ def _case_properties(result: JobResult, check: CheckResult | None) -> list[tuple
     return [(name, value) for name, value in properties if value]
 
 
+def _quarantine_properties(note: QuarantineNote | None) -> list[tuple[str, str]]:
+    if note is None:
+        return []
+    return [
+        ("quarantine.outcome", note.outcome.value),
+        ("quarantine.checks", ", ".join(note.checks)),
+        ("quarantine.excused", ", ".join(note.excused)),
+        *((f"quarantine.{number}", entry_words(entry)) for number, entry in enumerate(note.entries, 1)),
+    ]
+
+
 def _busy_s(result: JobResult) -> float:
     """Seconds the trial kept devices busy, retries included: the time of its first testcase, so that sums are right."""
-    return sum(max(attempt.ended_s - attempt.started_s, 0.0) for attempt in result.attempts)
+    return sum(max(attempt.ended_s - attempt.started_s, 0.0) for attempt in every_attempt(result))
 
 
 def _canonical(root: JUnitXml) -> str:

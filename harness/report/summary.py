@@ -5,23 +5,14 @@ from __future__ import annotations
 import shlex
 from collections.abc import Sequence
 
+from harness.domain import QuarantineEntry
 from harness.report.budget import clean
-from harness.verdict import (
-    FIRST_TO_MOVE,
-    Attempt,
-    CheckResult,
-    Closeness,
-    Finding,
-    JobResult,
-    RunRecord,
-    Severity,
-    Verdict,
-    gate,
-)
+from harness.report.trials import counted, crashed_once, devices_of, in_a_line, trial_text
+from harness.verdict import Attempt, Closeness, JobResult, RunRecord, Verdict, gate
 
 _SHOWN_TRIALS = 20  # of a kind; the rest is counted
 _SHOWN_FINDINGS = 6  # of a trial; the rest is a `closet diff` away
-_LEAST_COLUMN, _WIDEST_COLUMN = 16, 26
+_SHOWN_NOTES = 20
 
 
 def render_summary(record: RunRecord, run_folder: str) -> str:
@@ -33,6 +24,10 @@ def render_summary(record: RunRecord, run_folder: str) -> str:
         blocks += [_block(result, record, run_folder) for result in trials[:_SHOWN_TRIALS]]
         if len(trials) > _SHOWN_TRIALS:
             blocks.append(f"{verdict.value:<7}{len(trials) - _SHOWN_TRIALS} more, in {run_folder}/junit.xml")
+    if notes := _notes(record):
+        more = len(notes) - _SHOWN_NOTES
+        shown = [*notes[:_SHOWN_NOTES], *([f"{more} more, in {run_folder}/junit.xml"] if more > 0 else [])]
+        blocks.append("\n".join(f"NOTE   {clean(note, 500)}" for note in shown))
     state = "OPEN" if decided.is_open else "CLOSED"
     blocks.append(
         f"gate {state}, exit {int(decided.exit_code)}: {clean(decided.reason, 500)} · {duration(record.duration_s)} · "
@@ -41,47 +36,40 @@ def render_summary(record: RunRecord, run_folder: str) -> str:
     return "\n\n".join(blocks) + "\n"
 
 
-def render_trial(result: JobResult, run_folder: str = "") -> str:
-    """One trial in full: its verdict, what was found in the reader's terms, what was tried, where the run lies."""
-    found = f"\n  run    {run_folder}" if run_folder else ""
-    return f"{_trial(result, len(_distinct(result.checks)))}{found}\n"
-
-
-def _trial(result: JobResult, findings_shown: int) -> str:
-    lines = [f"{result.verdict.value:<7}{result.segment} · {result.replayer} · {_devices(result)}"]
-    findings = _distinct(result.checks)
-    names = [found.channel or found.kind.value for found in findings]
-    names += [check.check for check in result.checks] + ([result.error.kind] if result.error else [])
-    width = min(max([_LEAST_COLUMN, *(len(name) for name in names)]), _WIDEST_COLUMN)
-    shown = findings[:findings_shown]
-    # Where to begin looking is never cut off, and comes last, where the eye is.
-    pointers = [found for found in findings if found.channel == FIRST_TO_MOVE]
-    for found in [*(found for found in shown if found not in pointers), *pointers]:
-        lines += _columns(found.channel or found.kind.value, found.words, width)
-    if hidden := len([found for found in findings[findings_shown:] if found not in pointers]):
-        lines.append(f"  {'':<{width}}  and {_counted(hidden, 'more finding')}")
-    if result.error is not None:
-        said = result.error
-        place = f"{said.where}: " if said.where else ""
-        remedy = f"\n{said.remedy}" if said.remedy else ""
-        lines += _columns(said.kind, f"{place}{said.problem}{remedy}", width)
-    if not findings and result.error is None:
-        for check in result.checks:
-            extent = f": {check.channels_compared} channels, {check.frames_compared} frames"
-            lines += _columns(check.check, check.closeness.value + (extent if check.channels_compared else ""), width)
-    lines += [
-        line
-        for attempt in result.attempts
-        if attempt.error is not None
-        for line in _columns("tried", _attempt_words(attempt), width)
+def _notes(record: RunRecord) -> list[str]:
+    """What nobody is blamed for and somebody should know: lone crashes, quarantines that are over or not needed."""
+    notes = [_lone_crash(result, attempt) for result in record.results for attempt in crashed_once(result)]
+    expired: dict[QuarantineEntry, None] = {}
+    passing: dict[QuarantineEntry, list[bool]] = {}
+    for result in record.results:
+        if note := result.quarantine:
+            expired |= dict.fromkeys(note.expired)
+            for entry in note.entries:
+                passing.setdefault(entry, []).append(result.verdict is Verdict.PASS)
+    notes += [
+        f"quarantine of {entry.route} expired {entry.expires} and excuses nothing: {entry.owner}, {entry.issue}"
+        for entry in expired
     ]
-    return "\n".join(lines)
+    notes += [
+        f"quarantine of {entry.route} could be released, {counted(len(passed), 'job')} passed: "
+        f"{entry.owner}, {entry.issue}"
+        for entry, passed in passing.items()
+        if all(passed)
+    ]
+    return notes
+
+
+def _lone_crash(result: JobResult, attempt: Attempt) -> str:
+    well = [other.device for other in result.attempts if other.error is None and other.side == attempt.side]
+    then = f", not on {', '.join(dict.fromkeys(well))}" if well and attempt.device not in well else " once"
+    problem = attempt.error.problem if attempt.error else ""
+    return f"{result.segment} · {result.replayer} · crashed on {attempt.device}{then}: {problem}"
 
 
 def trial_rows(record: RunRecord) -> list[tuple[str, str, str, str, str]]:
     """A row a trial for a table: verdict, segment, replayer, devices, and the finding or closeness in a line."""
     return [
-        (result.verdict.value, result.segment, result.replayer, _devices(result), _in_a_line(result))
+        (result.verdict.value, result.segment, result.replayer, devices_of(result), in_a_line(result))
         for result in record.results
     ]
 
@@ -106,8 +94,8 @@ def _header(record: RunRecord) -> str:
     each = ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items()))
     parts = [
         record.suite,
-        f"{_counted(segments, 'segment')} × {_counted(replayers, 'replayer')}",
-        f"{_counted(len(record.devices), 'device')} ({each})" if each else "no devices",
+        f"{counted(segments, 'segment')} × {counted(replayers, 'replayer')}",
+        f"{counted(len(record.devices), 'device')} ({each})" if each else "no devices",
         f"candidate {_label(record.candidate)}",
         f"baseline {_label(record.baseline)}",
     ]
@@ -144,7 +132,11 @@ def _tally(record: RunRecord) -> str:
     causes = _causes([result for result in record.results if result.verdict is Verdict.ERROR])
     lines.append(f"ERROR {counts[Verdict.ERROR]:>4}" + (f"   {causes}" if causes else ""))
     if counts[Verdict.QUARANTINED]:
-        lines.append(f"QUARANTINED {counts[Verdict.QUARANTINED]}   run and reported, not gating")
+        excused = [result for result in record.results if result.verdict is Verdict.QUARANTINED]
+        really = [result.quarantine.outcome for result in excused if result.quarantine]
+        words = " · ".join(f"{verdict} {really.count(verdict)}" for verdict in dict.fromkeys(really))
+        told = f"   run and reported, not gating{f': {words}' if words else ''}"
+        lines.append(f"QUARANTINED {counts[Verdict.QUARANTINED]}{told}")
     return "\n".join(lines)
 
 
@@ -164,7 +156,7 @@ def _causes(errors: Sequence[JobResult]) -> str:
 
 
 def _block(result: JobResult, record: RunRecord, run_folder: str) -> str:
-    lines = [_trial(result, _SHOWN_FINDINGS)]
+    lines = [trial_text(result, _SHOWN_FINDINGS)]
     if result.checks:
         lines.append(f"  look   closet diff {shlex.quote(run_folder)} {shlex.quote(result.segment)}")
     again = _again(record.command, result.segment)
@@ -185,53 +177,3 @@ def _again(command: Sequence[str], segment: str) -> str:
         elif not word.startswith(("--only=", "--run-dir=", "--junit=")):
             kept.append(word)
     return shlex.join([*kept, "--only", segment]) if kept else ""
-
-
-def _devices(result: JobResult) -> str:
-    """Where it ran, by order of attempts; the device kind when it ran nowhere."""
-    names = list(dict.fromkeys(attempt.device for attempt in result.attempts))
-    if not names:
-        return f"{result.device_kind}, reused" if result.reused else result.device_kind
-    return ", then ".join(names)
-
-
-def _distinct(checks: Sequence[CheckResult]) -> list[Finding]:
-    """Findings once each, though several checks share a channel or lack the same frames; blocking ones first."""
-    found = dict.fromkeys(entry for check in checks for entry in check.findings)
-    return sorted(found, key=lambda entry: entry.severity is not Severity.BLOCK)
-
-
-def _columns(left: str, words: str, width: int) -> list[str]:
-    lines = clean(words, 2000).split("\n")
-    pad = [left, *[""] * (len(lines) - 1)]
-    return [f"  {name:<{width}}  {line}".rstrip() for name, line in zip(pad, lines, strict=True)]
-
-
-def _attempt_words(attempt: Attempt) -> str:
-    side = f"{attempt.side} on " if attempt.side else ""
-    problem = f"{attempt.error.kind}: {attempt.error.problem}" if attempt.error else "done"
-    return f"{side}{attempt.device}, {problem}"
-
-
-def _in_a_line(result: JobResult) -> str:
-    findings = _distinct(result.checks)
-    if findings and findings[0].severity is Severity.BLOCK:
-        first = min(
-            (found for found in findings if found.severity is Severity.BLOCK),
-            key=lambda found: -1 if found.first_frame is None else found.first_frame,
-        )
-        words = first.words.split("\n", 1)[0]
-        return f"{first.channel} {words}".strip()
-    if result.error is not None:
-        return result.error.problem
-    closeness = {check.closeness for check in result.checks}
-    if Closeness.NOTHING in closeness:
-        return Closeness.NOTHING.value
-    for worst in (Closeness.BEYOND, Closeness.WITHIN, Closeness.EXACT):
-        if worst in closeness:
-            return worst.value if worst is not Closeness.BEYOND else "noted, not blocking"
-    return Closeness.NOTHING.value
-
-
-def _counted(count: int, noun: str) -> str:
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

@@ -1,16 +1,23 @@
 from __future__ import annotations
 
+import datetime
+from dataclasses import replace
+
 import pytest
 
+from harness.domain import QuarantineEntry
 from harness.errors import ErrorDescription
 from harness.verdict import (
     NOT_RUN,
     Attempt,
+    Blame,
     CheckResult,
     Closeness,
+    Confirmation,
     Finding,
     FindingKind,
     JobResult,
+    QuarantineNote,
     RunRecord,
     Severity,
     Verdict,
@@ -87,3 +94,60 @@ def record() -> RunRecord:
         result(3, Verdict.ERROR, error=NOT_RUN),
         result(4, Verdict.QUARANTINED, replayer="driver_monitoring", checks=(REPLAY, BEYOND)),
     )
+
+
+ENTRY = QuarantineEntry(
+    f"{SEGMENT}/*", "lab@example.org", "https://example.org/7", "the camera drops frames", datetime.date(2026, 12, 1)
+)
+OLD = replace(ENTRY, route=f"{SEGMENT}/9", expires=datetime.date(2026, 11, 1), issue="https://example.org/8")
+GONE = ErrorDescription("UnreachableError", "no answer", "mici-03")
+CRASH = ErrorDescription("ProductCrashError", "killed by SIGSEGV", "mici-01")
+
+
+def repeat(device: str, *blocked: str, error: ErrorDescription | None = None) -> Confirmation:
+    verdict = Verdict.ERROR if error else Verdict.FAIL if blocked else Verdict.PASS
+    words = "action.desiredCurvature leaves at frame 412 (20.60 s)" if blocked else ""
+    tries = (attempt(device, 70, 95.5, error, "what it said last"),)
+    return Confirmation(device, verdict, blocked, words, error, tries, "c" * 64, "b" * 64)
+
+
+@pytest.fixture
+def blamed() -> RunRecord:
+    """A trial for everything that repeats and quarantine can come to."""
+    failed = {"checks": (REPLAY, BEYOND, WITHIN), "attempts": (attempt("mici-01", 0, 60),)}
+    lone = "only mici-01 shows it: again there, not on mici-03"
+    chance = "differs from itself on mici-01: not reproducible, not on mici-03"
+    note = QuarantineNote(Verdict.FAIL, ("action",), ("action",), (ENTRY,))
+    passing = QuarantineNote(Verdict.PASS, ("action",), (), (ENTRY,))
+    lost = QuarantineNote(Verdict.ERROR, PLANNED, PLANNED, (ENTRY,))
+    return record_of(
+        result(
+            0, Verdict.FAIL, **failed, blame=Blame.PRODUCT, repeated="again on mici-01 and mici-03",
+            confirmations=(repeat("mici-01", "action"), repeat("mici-03", "action")),
+        ),
+        result(
+            1, Verdict.ERROR, **failed, error=ErrorDescription("SuspectDevice", lone, remedy="see to it"),
+            blame=Blame.DEVICE, repeated=lone, confirmations=(repeat("mici-01", "action"), repeat("mici-03")),
+        ),
+        result(
+            2, Verdict.ERROR, **failed, error=ErrorDescription("NotReproducible", chance, remedy="look"),
+            blame=Blame.CHANCE, repeated=chance, confirmations=(repeat("mici-01"), repeat("mici-03")),
+        ),
+        result(
+            3, Verdict.FAIL, **failed, blame=Blame.UNKNOWN, repeated="could not be confirmed: mici-03: no answer",
+            confirmations=(repeat("mici-03", error=GONE),),
+        ),
+        result(4, Verdict.FAIL, **failed, blame=Blame.UNKNOWN, repeated="not confirmed: more than 3 failed"),
+        result(5, Verdict.QUARANTINED, **failed, quarantine=note),
+        result(6, Verdict.QUARANTINED, error=GONE, quarantine=lost),
+        result(7, Verdict.PASS, checks=(REPLAY, EXACT, WITHIN), quarantine=passing),
+        result(
+            8, Verdict.FAIL, checks=(REPLAY, BEYOND, replace(BEYOND, check="plan")), quarantine=note,
+            attempts=failed["attempts"],
+        ),
+        result(9, Verdict.FAIL, **failed, quarantine=QuarantineNote(Verdict.FAIL, expired=(OLD,))),
+        result(
+            10, Verdict.PASS, checks=(REPLAY, EXACT, WITHIN),
+            attempts=(attempt("mici-01", 0, 3, CRASH, "Segmentation fault"), attempt("mici-03", 4, 60)),
+        ),
+    )  # fmt: skip

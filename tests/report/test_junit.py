@@ -141,8 +141,11 @@ def test_retries_are_in_elements_properties_and_text(record):
     properties = {entry.name: entry.value for entry in case.properties()}
     assert (properties["attempts"], properties["devices"]) == ("2", "mici-01, mici-02")
     assert properties["provenance.runtime"] == "onnxruntime 1.22 avx2"
-    assert "attempt: candidate on mici-01, epoch 1, 30.5 s, StagingFailedError: disk full" in case.system_out
-    assert "attempt: candidate on mici-02, epoch 1, 29.0 s, done" in case.system_out
+    assert (
+        "attempt: candidate on mici-01, epoch 1, 0.0–30.5 s of the run, StagingFailedError: disk full"
+        in case.system_out
+    )
+    assert "attempt: candidate on mici-02, epoch 1, 31.0–60.0 s of the run, done" in case.system_out
 
 
 def test_without_testcase_properties_the_text_still_says_it(record):
