@@ -179,7 +179,8 @@ class ClaimResult:
     baseline's mean. `size` is what matters in practice, `smallest` the least effect that so many segments could have
     shown, both in the metric's unit; `more_segments` would settle the size. `spread` is how much the difference varies
     from segment to segment, as far as routes are independent; `worst` are the segments that moved most in the
-    unwanted direction, and how far. `words` say why the answer is what it is.
+    unwanted direction, and how far. `figures` say both sides and the difference in a line, `words` why the answer is
+    what it is.
     """
 
     intent: str
@@ -187,6 +188,7 @@ class ClaimResult:
     expect: Expectation
     answer: Answer
     words: str
+    figures: str = ""
     metric: str = ""
     condition: str = ""
     unit: str = ""

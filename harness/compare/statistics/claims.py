@@ -26,7 +26,8 @@ from harness.compare.statistics.sequential import (
 )
 from harness.compare.statistics.signflip import routes_needed, sign_flip_p
 from harness.compare.statistics.student import above_p, segments_needed, smallest_effect, standard_error
-from harness.compare.statistics.words import about, amount, counted, probability
+from harness.compare.statistics.words import about, amount, counted, moved_most, probability
+from harness.compare.statistics.words import figures as figure_words
 from harness.intent import Answer, Claim, ClaimResult, Expectation, Range, Size
 
 _WORST_SHOWN = 3
@@ -161,9 +162,9 @@ def _answered(
         claim.expect,
         Answer.NO_DATA,
         _nothing_words(sums, column),
-        claim.metric,
-        claim.condition,
-        question.unit,
+        metric=claim.metric,
+        condition=claim.condition,
+        unit=question.unit,
         confidence=confidence,
         where=claim.where,
     )
@@ -213,7 +214,8 @@ def _answered(
         worst=_worst(pairs, column, question.worse) if answer in {Answer.WORSE, Answer.CHANGED} else (),
         looks=len(looks or ()),
     )
-    return replace(result, words=_words(result, question, float(figures.level[column]), lost, asked))
+    words = _words(result, question, float(figures.level[column]), lost, asked) + moved_most(result)
+    return replace(result, words=words, figures=figure_words(result))
 
 
 def decide(

@@ -70,9 +70,10 @@ def sequence_smallest(looks: Sequence[Look], alpha: float, factor: float = 1.0) 
 
     It must lie so far beyond the bound that chance seldom brings it back: one standard error of 0.84, for 80 %.
     """
-    first = float((looks[0].difference ** 2).sum())
-    squares = sum(float((look.difference**2).sum()) for look in looks) * factor
-    segments = sum(float(look.count.sum()) for look in looks) * factor
+    now = sum(float(look.count.sum()) for look in looks)
+    mean = sum(float(look.difference.sum()) for look in looks) / now if now else 0.0
+    each = [float(((look.difference - mean * look.count) ** 2).sum()) for look in looks]
+    first, squares, segments = each[0], sum(each) * factor, now * factor
     routes = sum(float((look.count > 0).sum()) for look in looks) * factor
     if squares <= 0.0 or first <= 0.0 or routes <= 0.0:
         return math.inf

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import math
 
+from harness.intent import ClaimResult, Range
+
 _MINUS = "−"
+_LARGEST_SHARE = 10.0  # a thousand per cent: of a baseline that is next to nothing a share says nothing
 
 
 def number(value: float, digits: int = 3, *, signed: bool = False) -> str:
@@ -44,3 +47,34 @@ def about(count: int) -> str:
 def counted(count: int, noun: str) -> str:
     """`1 segment`, `24 segments`."""
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+def figures(result: ClaimResult) -> str:
+    """Both sides, the difference with its interval, and of how many segments, in a line."""
+    if result.candidate is None or result.baseline is None or result.effect is None:
+        return ""
+    sides = f"candidate {amount(result.candidate, result.unit, share=False, digits=3)}"
+    sides += f", baseline {amount(result.baseline, result.unit, share=False, digits=3)}"
+    if result.share is not None and abs(result.share) <= _LARGEST_SHARE:
+        moved = f"{amount(result.share, '', share=True, signed=True)}{_ends(result, result.share_interval, 100.0)}"
+    else:
+        moved = f"{amount(result.effect, result.unit, share=False, signed=True)}{_ends(result, result.interval, 1.0)}"
+    return f"{sides} · {moved}, {counted(result.segments, 'segment')} of {counted(result.routes, 'route')}"
+
+
+def moved_most(result: ClaimResult) -> str:
+    """Where it moved most to the bad side, as a line of its own; empty where nothing did."""
+    if not result.worst:
+        return ""
+    places = (f"{segment} {amount(by, result.unit, share=False, signed=True)}" for segment, by in result.worst)
+    return f"\nmost in {', '.join(places)}"
+
+
+def _ends(result: ClaimResult, interval: Range, scale: float) -> str:
+    if interval == (None, None):
+        return ""
+    low, high = (
+        number(side * math.inf if end is None else end * scale, 2, signed=True)
+        for end, side in zip(interval, (-1, 1), strict=True)
+    )
+    return f" ({result.confidence * 100:g} % {low} … {high})"
