@@ -141,6 +141,10 @@ class DeviceUnhealthyError(DeviceError):
     """The device cannot run jobs as it is: no Python, missing packages, no room."""
 
 
+class OnroadError(DeviceUnhealthyError):
+    """The car that the device is in is on: the device belongs to its driver until it is parked."""
+
+
 class ProductCrashError(ClosetError):
     """The software on trial crashed or raised. Tried on a second device to tell product from device."""
 
@@ -166,6 +170,7 @@ _BY_NAME: dict[str, type[ClosetError]] = {
         LeaseLostError,
         DeviceTimeoutError,
         DeviceUnhealthyError,
+        OnroadError,
         ProductCrashError,
         NothingToRunError,
     )

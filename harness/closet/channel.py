@@ -7,9 +7,11 @@ import itertools
 import json
 import queue
 import threading
+import time
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
+from harness.closet.answers import device_error, onroad_error, parse_message, plain_text
 from harness.closet.code_bundle import agent_bundle
 from harness.closet.deadline import Deadline
 from harness.closet.interpreter import interpreter
@@ -18,20 +20,21 @@ from harness.errors import (
     ClosetError,
     DeviceTimeoutError,
     DeviceUnhealthyError,
-    ErrorDescription,
     UnreachableError,
-    from_description,
 )
 
 LOST_AFTER_S = 10.0
 SILENCE_S = 30.0
 _PING_S = 5.0
 _END_S = 10.0
+_LINES_BURST, _LINES_PER_S = 200.0, 40.0
+_SAID_BYTES = 64 * 1024
 _LEAST_PYTHON = "(3, 11, 4)"
 
 # Runs on the device before anything of ours is there: takes the agent from stdin, checks it, becomes it.
 _BOOT = f"""
 import hashlib, os, sys
+os.umask(0o077)
 root, digest, size = os.path.expanduser(sys.argv[1]), sys.argv[2], int(sys.argv[3])
 if sys.version_info < {_LEAST_PYTHON}:
     sys.exit("python " + sys.version.split()[0] + " is too old, 3.11.4 or newer is needed")
@@ -42,6 +45,11 @@ if hashlib.sha256(data).hexdigest() != digest:
     sys.exit("the agent did not arrive whole")
 path = os.path.join(root, "agent-" + digest[:16] + ".pyz")
 os.makedirs(root, exist_ok=True)
+state = os.stat(root)
+if state.st_uid != os.getuid() or state.st_mode & 0o1000:
+    sys.exit("the work folder is not one that belongs to this user alone")
+if state.st_mode & 0o022:
+    os.chmod(root, state.st_mode & ~0o022)
 if not os.path.exists(path):
     part = path + "." + str(os.getpid())
     with open(part, "wb") as stream:
@@ -72,6 +80,7 @@ class AgentLink:
         self._lock, self._write_lock = threading.Lock(), threading.Lock()
         self._answers: dict[int, queue.SimpleQueue[JobMessage]] = {}
         self._jobs: dict[str, queue.SimpleQueue[JobMessage]] = {}
+        self._budgets: dict[str, tuple[float, float]] = {}  # lines a job may still say, and when that was
         self._closing = threading.Event()
         self._lost: ClosetError | None = None
         self._reader = threading.Thread(target=self._read, name=f"agent of {where}", daemon=True)
@@ -101,8 +110,8 @@ class AgentLink:
         if isinstance(answer, ClosetError):
             raise answer
         if "error" in answer:
-            raise described_error(answer["error"], self._where)
-        return answer["ok"]
+            raise device_error(answer["error"], self._where)
+        return answer.get("ok")
 
     def listen(self, job: str) -> queue.SimpleQueue[JobMessage]:
         """What the agent says about one job from now on; an error when the device is lost."""
@@ -117,6 +126,7 @@ class AgentLink:
         """No more of that job."""
         with self._lock:
             self._jobs.pop(job, None)
+            self._budgets.pop(job, None)
 
     def close(self) -> None:
         """End the agent, which ends its jobs, and wait until it is gone."""
@@ -142,14 +152,15 @@ class AgentLink:
 
     def _read(self) -> None:
         try:
+            deadline = Deadline.after(self._lost_after_s)
             while True:
-                line = self._process.read_line(Deadline.after(self._lost_after_s))
-                try:
-                    message = json.loads(line)
-                except ValueError:
-                    continue  # a login banner, say
-                if isinstance(message, dict):
-                    self._deliver(message)
+                line = self._process.read_line(deadline)
+                message = parse_message(line)
+                if message is not None:  # else a login banner, say, which is no heartbeat
+                    deadline = Deadline.after(self._lost_after_s)
+                    self._deliver(message, len(line))
+                elif deadline.passed:
+                    raise DeviceTimeoutError("says nothing that is a message", where=self._where)
         except DeviceTimeoutError:
             self._lose(
                 UnreachableError(
@@ -161,15 +172,37 @@ class AgentLink:
         except ClosetError as error:
             self._lose(error)
 
-    def _deliver(self, message: dict[str, Any]) -> None:
+    def _deliver(self, message: dict[str, Any], size: int) -> None:
+        """Put a message where it is waited for: an answer once, an end once, and of the rest no flood."""
+        if "onroad" in message:
+            self._lose(onroad_error(message["onroad"], self._where))
+            return
+        number, job = message.get("id"), message.get("job")
+        receiver: queue.SimpleQueue[JobMessage] | None = None
         with self._lock:
-            answers, jobs = self._answers, self._jobs
-            receiver = answers.get(message["id"]) if "id" in message else jobs.get(str(message.get("job")))
+            if isinstance(number, int):
+                receiver = self._answers.pop(number, None)
+            elif isinstance(job, str):
+                over = "ended" in message
+                if over or (size <= _SAID_BYTES and self._may_say(job)):
+                    receiver = self._jobs.pop(job, None) if over else self._jobs.get(job)
         if receiver is not None:
             receiver.put(message)
 
+    def _may_say(self, job: str) -> bool:
+        """Whether a job has not said too much lately. An agent of ours says less."""
+        if job not in self._jobs:
+            return False
+        left, at_s = self._budgets.get(job, (_LINES_BURST, 0.0))
+        now_s = time.monotonic()
+        left = min(_LINES_BURST, left + (now_s - at_s) * _LINES_PER_S)
+        self._budgets[job] = (left - 1.0 if left >= 1.0 else left, now_s)
+        return left >= 1.0
+
     def _lose(self, error: ClosetError) -> None:
         with self._lock:
+            if self._lost is not None:
+                return
             self._lost = error
             receivers = [*self._answers.values(), *self._jobs.values()]
         for receiver in receivers:
@@ -206,7 +239,7 @@ def start_agent(
         if status is None:
             raise
         raise DeviceUnhealthyError(
-            f"the agent does not start: {complaint.splitlines()[-1] if complaint else f'exit {status}'}",
+            f"the agent does not start: {plain_text(complaint.splitlines()[-1]) if complaint else f'exit {status}'}",
             where=connection.where,
             remedy="correct `python` (3.11.4 or newer) and `work_folder` of the device",
         ) from error
@@ -214,8 +247,3 @@ def start_agent(
         process.close()
         raise
     return AgentLink(process, connection.where, f"agent-{digest[:16]}.pyz", lost_after_s, on_lost)
-
-
-def described_error(error: dict[str, str], where: str) -> ClosetError:
-    """The error that an agent's answer describes, placed at the device."""
-    return from_description(ErrorDescription(str(error["kind"]), str(error["problem"]), where, str(error["remedy"])))

@@ -236,7 +236,8 @@ def _marker(root: Path) -> str:
 
 def _environment(root: Path) -> dict[str, str]:
     passed = {name: os.environ[name] for name in ("PATH", "CLOSET_THREADS", "LD_LIBRARY_PATH") if name in os.environ}
-    return {**passed, "HOME": str(root), "LANG": "C.UTF-8", "USER": _USER, **_assignment(_marker(root))}
+    own = {"HOME": str(root), "LANG": "C.UTF-8", "USER": _USER, "CLOSET_DEVICE_ROOT": str(root / "system")}
+    return {**passed, **own, **_assignment(_marker(root))}
 
 
 def _assignment(marker: str) -> dict[str, str]:

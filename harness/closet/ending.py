@@ -5,18 +5,22 @@ from __future__ import annotations
 import signal
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
+from harness.closet.answers import device_error, number, parse_files, plain_text, seconds, sequence, strange
 from harness.domain import Blob
 from harness.errors import (
     ClosetError,
     DeviceTimeoutError,
     DeviceUnhealthyError,
     ErrorDescription,
+    OnroadError,
     ProductCrashError,
 )
 
 RESULT = "result.json"
+_TAIL_LETTERS = 64 * 1024
+_MOST_PROCESSES = 10_000
+_HIGHEST_CODE = 1 << 31
 _MISSING = ("ModuleNotFoundError:", "ImportError:")
 
 
@@ -35,19 +39,22 @@ class Ending:
     error: ErrorDescription | None
 
 
-def parse_ending(ended: Mapping[str, Any], where: str) -> Ending:
-    """The agent's message as a value."""
-    error = ended.get("error")
+def parse_ending(ended: object, where: str) -> Ending:
+    """The agent's message as a value; DeviceUnhealthyError when it is none."""
+    if not isinstance(ended, Mapping):
+        raise strange("does not say how the job ended", where)
+    exit_code, error, stderr = ended.get("exit"), ended.get("error"), ended.get("stderr")
+    survivors = sequence(ended.get("survivors"), where, _MOST_PROCESSES)
     return Ending(
-        exit_code=ended["exit"],
-        timed_out=bool(ended["timed_out"]),
-        killed=bool(ended["killed"]),
-        left_behind=int(ended["left_behind"]),
-        survivors=tuple(ended["survivors"]),
-        stderr=str(ended["stderr"]),
-        elapsed_s=float(ended["elapsed_s"]),
-        files={str(name): Blob(str(digest), int(size)) for name, size, digest in ended["files"]},
-        error=ErrorDescription(error["kind"], error["problem"], where, error["remedy"]) if error else None,
+        exit_code=None if exit_code is None else number(exit_code, where, least=-_HIGHEST_CODE, most=_HIGHEST_CODE),
+        timed_out=ended.get("timed_out") is True,
+        killed=ended.get("killed") is True,
+        left_behind=number(ended.get("left_behind"), where),
+        survivors=tuple(number(pid, where) for pid in survivors),
+        stderr=stderr[-_TAIL_LETTERS:].encode(errors="replace").decode() if isinstance(stderr, str) else "",
+        elapsed_s=seconds(ended.get("elapsed_s"), where),
+        files=parse_files(ended.get("files"), where),
+        error=device_error(error, where).describe() if error else None,
     )
 
 
@@ -58,7 +65,9 @@ def judge_ending(ending: Ending, where: str, deadline_s: float) -> ErrorDescript
     One that fails without it did not get as far as our own first lines reach, or they have a bug: ClosetError, unless
     what is missing is a package of the device. A signal that we did not send is a crash of the software on trial.
     """
-    last = next((line.strip() for line in reversed(ending.stderr.splitlines()) if line.strip()), "")
+    last = plain_text(next((line.strip() for line in reversed(ending.stderr.splitlines()) if line.strip()), ""))
+    if ending.error is not None and ending.error.kind == OnroadError.__name__:
+        return ending.error
     if ending.survivors:
         survivors = ", ".join(map(str, ending.survivors))
         error: ClosetError = DeviceUnhealthyError(

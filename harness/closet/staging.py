@@ -5,9 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
-from harness.closet.channel import described_error
+from harness.closet.answers import device_error, parse_message, result_name
 from harness.closet.deadline import Deadline
 from harness.closet.interpreter import interpreter
 from harness.closet.transport import WRITE_BYTES, Connection, RemoteProcess
@@ -87,23 +87,16 @@ class FileMover:
         self._process.close()
 
     def _answer(self, deadline: Deadline) -> dict[str, object]:
-        line = self._process.read_line(deadline)
-        try:
-            answer = json.loads(line)
-        except ValueError:
-            answer = None
-        if not isinstance(answer, dict):
+        answer = parse_message(self._process.read_line(deadline))
+        if answer is None:
             raise UnreachableError(
                 "an answer that is none", where=self._where, remedy="see that the login shell prints nothing"
             )
         if "error" in answer:
-            raise described_error(answer["error"], self._where)
+            raise device_error(answer["error"], self._where)
         return answer
 
 
 def result_path(folder: Path, name: str, where: str) -> Path:
     """Where a result of that name goes below `folder`; a name that leads elsewhere is refused."""
-    pure = PurePosixPath(name)
-    if pure.is_absolute() or not pure.parts or ".." in pure.parts or "\0" in name:
-        raise DataError(f"the device named a result {name!r}", where=where, remedy="see what runs on that device")
-    return folder.joinpath(*pure.parts)
+    return folder.joinpath(*result_name(name, where).split("/"))

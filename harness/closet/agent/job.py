@@ -28,7 +28,7 @@ _SINGLE_THREADED = (
 )
 _PASSED = ("PATH", "HOME", "LD_LIBRARY_PATH")
 _TAIL_BYTES = 64 * 1024
-_OUT_FILES, _OUT_BYTES = 1000, 8 << 30
+OUT_FILES, OUT_BYTES = 1000, 2 << 30
 _LINES_BURST, _LINES_PER_S = 100.0, 20.0
 _GRACE_S = 1.0
 
@@ -53,6 +53,7 @@ class Job:
         self._folder = root / "jobs" / command.name
         self._marker = f"CLOSET_JOB={self._folder}"
         self._killed = False
+        self._stopped: Refused | None = None
         self._ended = threading.Event()
         self._tail = bytearray()
         try:
@@ -88,6 +89,11 @@ class Job:
             return []
         self._killed = True
         return end_processes(self.pid, self._marker, grace_s)[1]
+
+    def stop(self, why: Refused) -> None:
+        """End the session because the device is needed otherwise: that is what the job's end then says."""
+        self._stopped = why
+        end_processes(self.pid, self._marker, 0.0)
 
     def remove(self) -> None:
         """Delete the folder and free the slot."""
@@ -135,6 +141,8 @@ class Job:
             "files": [],
         }
         try:
+            if self._stopped is not None:
+                raise self._stopped
             ended["files"] = result_files(self._folder / "out")
         except (OSError, Refused) as error:
             ended["error"] = described(error, self._root)
@@ -173,8 +181,8 @@ def result_files(folder: Path) -> list[tuple[str, int, str]]:
                 continue
             size = path.stat().st_size
             total += size
-            if len(found) >= _OUT_FILES or total > _OUT_BYTES:
-                problem = f"the job left more than {_OUT_FILES} files or {_OUT_BYTES >> 30} GiB in out/"
+            if len(found) >= OUT_FILES or total > OUT_BYTES:
+                problem = f"the job left more than {OUT_FILES} files or {OUT_BYTES >> 30} GiB in out/"
                 raise Refused("DataError", problem, "see what the job writes")
             with path.open("rb") as stream:
                 digest = hashlib.file_digest(stream, "sha256").hexdigest()

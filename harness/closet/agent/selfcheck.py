@@ -28,19 +28,23 @@ def scratch_prefix(root: Path) -> str:
     return f"closet-{hashlib.sha256(str(root).encode()).hexdigest()[:12]}-"
 
 
-def selfcheck(root: Path, running: Collection[str], system: Path = Path("/")) -> dict[str, Any]:
-    """Measure. `running` are the jobs of this agent; `system` is where /proc and /sys are looked for.
+def selfcheck(
+    root: Path, running: Collection[str], device: Path = Path("/"), system: Path = Path("/")
+) -> dict[str, Any]:
+    """Measure. `running` are the jobs of this agent; `device` and `system` are where files of the system lie.
+
+    They differ on an emulated device, whose version and temperatures are its own and whose processes are its host's.
 
     The first and the last thing taken is the clock, so that the asker can tell its offset from the time on the way.
     """
     received_unix_s = time.time()
     measured = {
         "free_bytes": shutil.disk_usage(root).free,
-        "temperatures_c": _temperatures(system),
+        "temperatures_c": _temperatures(device),
         "load": os.getloadavg()[0],
         "cpus": os.cpu_count() or 1,
         "memory_bytes": _memory(system),
-        "os_version": _text(system / "VERSION"),
+        "os_version": _text(device / "VERSION"),
         "uptime_s": _number(_text(system / "proc/uptime").partition(" ")[0]),
         "leftovers": leftovers(root, running, system),
         "monotonic_s": time.monotonic(),
@@ -51,7 +55,7 @@ def selfcheck(root: Path, running: Collection[str], system: Path = Path("/")) ->
 def leftovers(root: Path, running: Collection[str], system: Path = Path("/")) -> list[str]:
     """Folders, files and processes of jobs of this work folder that no agent runs any more, in words."""
     folders = sorted(path.name for path in (root / "jobs").iterdir())
-    live = {*running, *_held(root)}  # looked at after the folders: what began in between is not among these
+    live = {*running, *held_jobs(root)}  # looked at after the folders: what began in between is not among these
     gone = [name for name in folders if name not in live and (root / "jobs" / name).exists()]
     found = [f"job folder {name}" for name in gone]
     prefix = scratch_prefix(root)
@@ -67,7 +71,7 @@ def leftovers(root: Path, running: Collection[str], system: Path = Path("/")) ->
     return found if len(found) <= _MOST_LISTED else [*found[:_MOST_LISTED], f"{len(found) - _MOST_LISTED} more"]
 
 
-def _held(root: Path) -> set[str]:
+def held_jobs(root: Path) -> set[str]:
     """Jobs whose slot somebody holds: other orchestrators have agents of their own here."""
     held = set()
     for path in (root / "slots").glob("*.lock"):
@@ -97,10 +101,10 @@ def _marked(root: Path, system: Path) -> list[tuple[int, str]]:
     return sorted(found)
 
 
-def _temperatures(system: Path) -> dict[str, float]:
+def _temperatures(device: Path) -> dict[str, float]:
     """°C by zone. Zones that cannot be read now, as sleeping sensors cannot, are left out."""
     found = {}
-    for zone in sorted((system / "sys/class/thermal").glob("thermal_zone*")):
+    for zone in sorted((device / "sys/class/thermal").glob("thermal_zone*")):
         value = _number(_text(zone / "temp"))
         if value is not None:
             found[f"{_text(zone / 'type') or 'unnamed'} ({zone.name.removeprefix('thermal_zone')})"] = value / 1000

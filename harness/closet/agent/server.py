@@ -24,6 +24,7 @@ from typing import Any
 
 from harness.closet.agent.cache import Cache
 from harness.closet.agent.job import Command, Job
+from harness.closet.agent.prelude import device_root, onroad, prelude, refusal
 from harness.closet.agent.processes import end_processes
 from harness.closet.agent.refusal import Refused, described
 from harness.closet.agent.selfcheck import selfcheck
@@ -39,8 +40,10 @@ class Server:
         self._root, self._silence_s, self._slots = root, silence_s, 1
         for name in ("blobs", "code", "cache", "jobs", "slots"):
             (root / name).mkdir(parents=True, exist_ok=True)
+            (root / name).chmod(0o700)  # nobody else's, whatever the umask was when it was made
         self._cache = Cache(root, cache_bytes)
         self._jobs: dict[str, Job] = {}
+        self._device, self._onroad = device_root(), ""
         self._ending = False
         self._lock, self._out_lock = threading.RLock(), threading.Lock()
 
@@ -83,8 +86,18 @@ class Server:
 
     def _beat(self) -> None:
         while True:
+            self._give_way()
             self._say({"beat": sorted(self._jobs)})
             time.sleep(_BEAT_S)
+
+    def _give_way(self) -> None:
+        """When the car is switched on, end what runs: the device belongs to its driver from now on."""
+        before, self._onroad = self._onroad, onroad(self._device)
+        if self._onroad and not before:
+            with self._lock:
+                for job in self._jobs.values():
+                    job.stop(refusal(self._onroad))
+            self._say({"onroad": self._onroad})
 
     def _say(self, value: dict[str, Any]) -> None:
         """Write one line. When nobody listens any more, the end of the input says so too."""
@@ -116,14 +129,20 @@ class Server:
             "cpus": os.cpu_count() or 1,
             "free_bytes": shutil.disk_usage(self._root).free,
             "packages": packages,
-            "epochs": [self._epoch(slot) for slot in range(self._slots)],
+            "epochs": self.do_epochs({}),
             "blobs": self._cache.held(),
+            "onroad": onroad(self._device),
         }
+
+    def do_epochs(self, request: dict[str, Any]) -> list[int]:
+        """The last epoch of each slot; somebody else may have raised it since."""
+        del request
+        return [self._epoch(slot) for slot in range(self._slots)]
 
     def do_check(self, request: dict[str, Any]) -> dict[str, Any]:
         """What this machine measures of itself."""
         del request
-        return selfcheck(self._root, frozenset(self._jobs))
+        return selfcheck(self._root, frozenset(self._jobs), self._device)
 
     def do_need(self, request: dict[str, Any]) -> list[str]:
         """Which blobs are missing; they are kept from now on until `clean` with the same pin."""
@@ -136,6 +155,7 @@ class Server:
     def do_start(self, request: dict[str, Any]) -> int:
         """Start a job on a slot; a stale epoch and a busy slot are refused."""
         slot = int(request["slot"])
+        before = prelude(self._root, frozenset(self._jobs), self._device)
         command = Command(
             name=request["name"],
             job_text=request["job_text"],
@@ -158,6 +178,7 @@ class Server:
         except BaseException:
             lock.close()
             raise
+        self._say({"job": command.name, "prelude": before})
         return job.pid
 
     def do_kill(self, request: dict[str, Any]) -> list[int]:

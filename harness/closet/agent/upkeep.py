@@ -10,12 +10,17 @@ from pathlib import Path
 from typing import Any
 
 from harness.closet.agent.environment import build, verify
+from harness.closet.agent.prelude import device_root, onroad, refusal
 from harness.closet.agent.refusal import Refused, described
 from harness.closet.agent.removal import remove
 
 
 def _build(root: Path, spec: dict[str, Any]) -> dict[str, Any]:
-    build(root, spec, _say)
+    def step(value: dict[str, Any]) -> None:
+        _refuse_onroad()
+        _say(value)
+
+    build(root, spec, step)
     return {}
 
 
@@ -39,11 +44,19 @@ COMMANDS: dict[str, Callable[[Path, dict[str, Any]], dict[str, Any]]] = {
 def answer(root: Path, what: str) -> None:
     """Do one of `COMMANDS` and say how it went."""
     try:
-        _say({"done": COMMANDS[what](root, json.loads(sys.stdin.readline()))})
+        spec = json.loads(sys.stdin.readline())
+        _refuse_onroad()
+        _say({"done": COMMANDS[what](root, spec)})
     except BrokenPipeError:
         raise SystemExit(1) from None  # whoever asked is gone
     except (OSError, Refused, ValueError, KeyError, subprocess.SubprocessError) as error:
         _say({"error": described(error, root)})
+
+
+def _refuse_onroad() -> None:
+    """A device that is driven is left alone."""
+    if why := onroad(device_root()):
+        raise refusal(why)
 
 
 def _say(value: dict[str, Any]) -> None:
