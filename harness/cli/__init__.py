@@ -13,7 +13,8 @@ import click
 from harness import __version__
 from harness.cli.baselines import baselines, bless
 from harness.cli.bench import bench
-from harness.cli.devices import devices, emulate
+from harness.cli.devices import devices
+from harness.cli.emulators import emulate
 from harness.cli.logs import log
 from harness.cli.provisioning import add, provision
 from harness.cli.results import diff, report

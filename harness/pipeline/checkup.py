@@ -19,7 +19,7 @@ from harness.closet.health import BrokenLimit, Vitals, judge_vitals, unhealthy
 from harness.closet.session import DeviceSession, Try, open_session
 from harness.config import Fleet
 from harness.domain import Device, DeviceKind, Health, Lease, Priority, json_digest
-from harness.errors import ClosetError, ErrorDescription, HostKeyError, LeaseLostError, UnreachableError
+from harness.errors import ClosetError, ErrorDescription, HostKeyError, LeaseLostError, OnroadError, UnreachableError
 from harness.pipeline.canary import DEADLINE_S, make_canaries, with_canary
 from harness.shelf import RENEW_EVERY_S, Shelf
 from harness.store import Store
@@ -29,6 +29,9 @@ _TURN_S, _TURN_PAUSE_S = 6.0, 0.5
 _HARD_END_S = DEADLINE_S + 120.0
 # Of the way to the device: nothing is proved against the device itself.
 _NOT_ITS_FAULT = frozenset({UnreachableError.__name__, HostKeyError.__name__})
+
+# Somebody else has it now: another orchestrator, or its driver.
+_NOT_NOW = frozenset({LeaseLostError.__name__, OnroadError.__name__})
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +119,7 @@ class Examiner:
             wrong, run_s = self._ask_canary(device, session, lease)
         if wrong == NOT_RUN:
             return replace(found, not_run="stopped")
-        if wrong is not None and wrong.kind == LeaseLostError.__name__:
+        if wrong is not None and wrong.kind in _NOT_NOW:
             return replace(found, not_run=wrong.problem)
         return replace(found, error=wrong or found.error, run_s=run_s)
 
@@ -194,7 +197,7 @@ class Examiner:
 
     def _note(self, device: Device, found: Checkup) -> None:
         """Quarantine a device that answered wrongly; what may pass by itself makes it suspect."""
-        if found.error is None:
+        if found.error is None or found.error.kind in _NOT_NOW:
             return
         proved = found.run_s is not None and found.error.kind not in _NOT_ITS_FAULT and not _only_limits(found)
         state = Health.QUARANTINED if proved else Health.SUSPECT

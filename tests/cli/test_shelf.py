@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.cli.devices import render_devices
+from harness.cli.emulators import render_devices
 from harness.closet.emulator import emulate, write_key
 from harness.config import load_fleet
 from harness.errors import ExitCode

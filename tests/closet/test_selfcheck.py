@@ -49,7 +49,7 @@ def system(tmp_path: Path) -> Path:
 
 def test_what_a_comma_device_measures(root: Path, system: Path) -> None:
     before = time.time()
-    said = selfcheck(root, (), system)
+    said = selfcheck(root, (), system, system)
     assert before <= said["received_unix_s"] <= said["sent_unix_s"] <= time.time()
     assert said["temperatures_c"] == {"cpu0-silver (0)": 51.3, "gpu (1)": 48.0}
     assert (said["os_version"], said["uptime_s"], said["memory_bytes"]) == ("19.6", 1234.5, 1_536_000_000)
@@ -60,7 +60,7 @@ def test_what_a_comma_device_measures(root: Path, system: Path) -> None:
 
 def test_a_system_that_shows_nothing_is_measured_all_the_same(root: Path, tmp_path: Path) -> None:
     (tmp_path / "empty/proc").mkdir(parents=True)
-    said = selfcheck(root, (), tmp_path / "empty")
+    said = selfcheck(root, (), tmp_path / "empty", tmp_path / "empty")
     assert (said["temperatures_c"], said["os_version"], said["memory_bytes"], said["uptime_s"]) == ({}, "", None, None)
 
 
