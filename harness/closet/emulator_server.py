@@ -236,7 +236,9 @@ def _marker(root: Path) -> str:
 
 def _environment(root: Path) -> dict[str, str]:
     passed = {name: os.environ[name] for name in ("PATH", "CLOSET_THREADS", "LD_LIBRARY_PATH") if name in os.environ}
-    own = {"HOME": str(root), "LANG": "C.UTF-8", "USER": _USER, "CLOSET_DEVICE_ROOT": str(root / "system")}
+    own = {"HOME": str(root), "LANG": "C.UTF-8", "USER": _USER}
+    if (root / "system").is_dir():  # somebody made this device a system of its own: parameters, sensors, processes
+        own["CLOSET_DEVICE_ROOT"] = str(root / "system")
     return {**passed, **own, **_assignment(_marker(root))}
 
 
