@@ -145,6 +145,19 @@ def parse_epochs(said: object, where: str) -> tuple[int, ...]:
     return tuple(number(epoch, where) for epoch in sequence(said, where, _MOST_SLOTS))
 
 
+def parse_prelude(said: object, now_unix_s: float) -> dict[str, float]:
+    """What was measured before a job began, as far as it is numbers: what was cleared away, and the clock's offset."""
+    if not isinstance(said, Mapping):
+        return {}
+    removed, unix_s = said.get("removed"), said.get("unix_s")
+    found: dict[str, float] = {}
+    if isinstance(removed, int) and 0 <= removed <= LARGEST:
+        found["leftovers_removed"] = float(removed)
+    if isinstance(unix_s, int | float) and abs(unix_s) <= LARGEST:
+        found["clock_offset_s"] = round(unix_s - now_unix_s, 3)
+    return found
+
+
 def chosen(said: object, offered: Mapping[str, Blob], where: str) -> list[Blob]:
     """Those of the offered blobs that the device says it lacks, each once."""
     missing = {digest(entry, where) for entry in sequence(said, where, len(offered))}
