@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Callable, Iterable, Mapping
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,13 +25,15 @@ _LARGEST_BYTES = 16 << 20
 _REMEDY = "see its log, closet devices check NAME runs it again; closet devices release NAME when it is mended"
 
 
-def make_canaries(kinds: Iterable[DeviceKind], code: Blob, shelf: Shelf) -> Mapping[DeviceKind, Canary]:
-    """The canary of each kind of device. `with_canary` knows where its files are; those of `code` are the caller's."""
-    golden = load_golden()
-    return {
-        kind: Canary(_work(golden, kind, code), partial(verify, golden, golden.digest(code.sha256), code, shelf))
-        for kind in kinds
-    }
+def make_canaries(
+    kinds: Iterable[DeviceKind], code: Blob, shelf: Shelf, *, relearn: bool = False
+) -> Mapping[DeviceKind, Canary]:
+    """The canary of each kind of device. `with_canary` knows where its files are; those of `code` are the caller's.
+
+    With `relearn` a person vouches for the devices: the first answer to each runtime replaces what was known.
+    """
+    judge = Judge(load_golden(), code, shelf, relearn=relearn)
+    return {kind: Canary(_work(judge.golden, kind, code), judge.verify) for kind in kinds}
 
 
 def canary_blobs() -> Mapping[str, Path]:
@@ -60,30 +62,53 @@ def _work(golden: Golden, kind: DeviceKind, code: Blob) -> Work:
     )
 
 
-def verify(
-    golden: Golden, canary: str, code: Blob, shelf: Shelf, device: Device, files: Mapping[str, Path]
-) -> ErrorDescription | None:
-    """What is wrong with a device's answer; None when nothing is, and the shelf then knows that it passed.
+class Judge:
+    """Judges answers by what ships with the canary and by what other devices answered."""
 
-    The first answer of a kind and runtime is trusted, unless it is of a device that is not given out; another device
-    confirms it.
-    """
-    try:
-        trace = _answer(device, files)
-    except DeviceUnhealthyError as error:
-        return error.describe()
-    mistake = golden.mistake(trace)
-    if mistake:
-        return _wrong(device, f"the canary's answer is wrong: {mistake}")
-    runtime, answer = str(trace.provenance.get("runtime", ""))[:500], content_digest(trace)
-    if shelf.health(device.name).given_out:
-        known: CanaryAnswer | None = shelf.set_canary_answer(device.kind, runtime, canary, answer, device=device.name)
-    else:
-        known = shelf.canary_record(device.kind, runtime, canary)
-    if known is not None and known.answer != answer:
-        return _wrong(device, disagreement(device.name, answer, known))
-    shelf.canary_passed(device.name, passed_with(runtime, code.sha256))
-    return None
+    def __init__(self, golden: Golden, code: Blob, shelf: Shelf, *, relearn: bool = False) -> None:
+        self.golden, self._code, self._shelf, self._relearn = golden, code, shelf, relearn
+        self._canary = golden.digest(code.sha256)
+        self._relearnt: set[tuple[DeviceKind, str]] = set()
+        self._lock = threading.Lock()
+
+    def verify(self, device: Device, files: Mapping[str, Path]) -> ErrorDescription | None:
+        """What is wrong with a device's answer; None when nothing is, and the shelf then knows that it passed."""
+        try:
+            trace = _answer(device, files)
+        except DeviceUnhealthyError as error:
+            return error.describe()
+        mistake = self.golden.mistake(trace)
+        if mistake:
+            return _wrong(device, f"the canary's answer is wrong: {mistake}")
+        runtime, answer = str(trace.provenance.get("runtime", ""))[:500], content_digest(trace)
+        with self._lock:
+            known = self._known(device, runtime, answer)
+        if known is not None and known.answer != answer:
+            return _wrong(device, disagreement(device.name, answer, known))
+        self._shelf.canary_passed(device.name, passed_with(runtime, self._code.sha256))
+        return None
+
+    def _known(self, device: Device, runtime: str, answer: str) -> CanaryAnswer | None:
+        """What is known from now on.
+
+        The first answer of a kind and runtime is trusted, and another device confirms it. The word of a device that is
+        not given out is not taken: neither now, nor an earlier one that nobody has confirmed.
+        """
+        key = device.kind, runtime, self._canary
+        if self._relearn and key[:2] not in self._relearnt:
+            self._relearnt.add(key[:2])
+            self._shelf.forget_canary_answer(*key)
+            return self._shelf.set_canary_answer(*key, answer, device=device.name)
+        known = self._shelf.canary_record(*key)
+        if not self._shelf.health(device.name).given_out:
+            return known
+        if known is not None and known.answer != answer and self._is_doubtful(known, device):
+            self._shelf.forget_canary_answer(*key)
+        return self._shelf.set_canary_answer(*key, answer, device=device.name)
+
+    def _is_doubtful(self, known: CanaryAnswer, device: Device) -> bool:
+        alone = known.device != device.name and not known.confirmed_by
+        return alone and not self._shelf.health(known.device).given_out
 
 
 def disagreement(device: str, answer: str, known: CanaryAnswer) -> str:

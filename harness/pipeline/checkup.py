@@ -53,17 +53,23 @@ class Checkup:
         """Whether nothing is wrong with it."""
         return self.error is None and not self.broken
 
+    @property
+    def canary_error(self) -> ErrorDescription | None:
+        """What is wrong beside the limits it breaks: it does not answer, or its canary is wrong."""
+        return None if self.broken and self.error == unhealthy(self.broken, self.device) else self.error
+
 
 class Examiner:
     """Looks at devices on a person's behalf, several at a time; a holder on the shelf for the time of a `with`."""
 
-    def __init__(self, fleet: Fleet, shelf: Shelf, store: Store, *, name: str) -> None:
+    def __init__(self, fleet: Fleet, shelf: Shelf, store: Store, *, name: str, relearn: bool = False) -> None:
+        """`name` is who looks. `relearn`: what a device answers replaces what was known to be right."""
         self._fleet, self._shelf, self._name = fleet, shelf, name
         _, bundle = code_bundle()
         self._code = store.put_bytes(bundle)
         self._home = store.home
         self._blob_path = with_canary(store.path)
-        self._canaries = make_canaries(tuple(DeviceKind), self._code, shelf)
+        self._canaries = make_canaries(tuple(DeviceKind), self._code, shelf, relearn=relearn)
         self._numbers = itertools.count(1)
         self._running: dict[tuple[str, int], tuple[DeviceSession, Try]] = {}
         self._lock = threading.Lock()
@@ -199,7 +205,7 @@ class Examiner:
         """Quarantine a device that answered wrongly; what may pass by itself makes it suspect."""
         if found.error is None or found.error.kind in _NOT_NOW:
             return
-        proved = found.run_s is not None and found.error.kind not in _NOT_ITS_FAULT and not _only_limits(found)
+        proved = found.run_s is not None and found.canary_error is not None and found.error.kind not in _NOT_ITS_FAULT
         state = Health.QUARANTINED if proved else Health.SUSPECT
         self._shelf.set_health(device.name, state, reason=found.error.problem, by=self._name)
 
@@ -215,8 +221,3 @@ class Examiner:
                 if running is not None and running[1].epoch == lease.epoch:
                     with suppress(ClosetError):
                         running[0].kill(running[1])
-
-
-def _only_limits(found: Checkup) -> bool:
-    """Whether nothing is wrong beside the limits it breaks."""
-    return bool(found.broken) and found.error == unhealthy(found.broken, found.device)

@@ -1,0 +1,227 @@
+"""closet devices check, quarantine, release, disable, enable: what a person does about a device."""
+
+from __future__ import annotations
+
+import getpass
+import platform
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+
+from harness.cli.devices import devices_option
+from harness.cli.options import echo_json, json_option, open_store
+from harness.cli.stopping import stopping
+from harness.closet.canary import plain_runtime
+from harness.closet.health import Vitals
+from harness.config import Fleet, load_fleet
+from harness.domain import Device, Health
+from harness.errors import ConfigError, ExitCode
+from harness.pipeline.checkup import Checkup, Examiner
+from harness.pipeline.execute import emulated_devices
+from harness.pipeline.runs import closet_home
+from harness.pipeline.shelf import open_shelf
+from harness.shelf import DeviceHealth, Shelf
+
+_AT_A_TIME = 8
+_POLL_S = 0.2
+
+_reason = click.option("--reason", required=True, metavar="TEXT", help="Why: who looks at it next will read this.")
+_name = click.argument("name")
+
+
+def who() -> str:
+    """The person at the keyboard, as `user@host`."""
+    return f"{getpass.getuser()}@{platform.node()}"
+
+
+@click.command(
+    epilog="\b\nExamples:\n  closet devices check\n  closet devices check mici-01 tizi-02\n"
+    "  closet devices check mici-01 --relearn",
+    short_help="Self-check and canary now.",
+)
+@click.argument("names", nargs=-1, metavar="[NAME]...")
+@devices_option
+@click.option(
+    "--relearn",
+    is_flag=True,
+    help="Take what these devices answer for the right answer of their kind and runtime from now on.",
+)
+@json_option
+def check(names: tuple[str, ...], devices_file: Path, relearn: bool, as_json: bool) -> int:
+    """Look at devices now, all without a NAME: each measures itself, and runs its canary when a slot is free.
+
+    A wrong canary quarantines the device; a broken limit, or no answer, makes it suspect. One that is quarantined stays
+    so until it is released, whatever is found. Exit code 3 unless all that were looked at are well and in use.
+    """
+    fleet = load_fleet(devices_file)
+    with ExitStack() as stack:
+        shelf = stack.enter_context(open_shelf(closet_home(), fleet))
+        chosen = stack.enter_context(reachable(fleet, names))
+        examiner = stack.enter_context(Examiner(fleet, shelf, open_store(), name=f"check by {who()}", relearn=relearn))
+        asked = chosen if names else tuple(d for d in chosen if shelf.health(d.name).state is not Health.DISABLED)
+        found = look(examiner, asked)
+        healths = shelf.healths()
+    if as_json:
+        echo_json([_plain(entry, healths[entry.device]) for entry in found])
+    else:
+        for device in chosen:
+            if device not in asked:
+                click.echo(f"{device.name}  disabled, not looked at: {healths[device.name].reason}")
+        for entry in found:
+            click.echo("\n".join(_lines(entry, healths[entry.device])))
+    well = all(entry.well and healths[entry.device].given_out for entry in found)
+    return ExitCode.GATE_OPEN if found and well else ExitCode.NO_VERDICT
+
+
+@click.command(
+    epilog='\b\nExample:\n  closet devices quarantine mici-01 --reason "answers, but the picture has lines"',
+    short_help="Give no more jobs to a device.",
+)
+@_name
+@_reason
+@devices_option
+def quarantine(name: str, reason: str, devices_file: Path) -> None:
+    """Give no more jobs to a device until it is released. What runs on it ends in peace."""
+    _change(devices_file, name, lambda shelf: _set(shelf, name, Health.QUARANTINED, reason))
+
+
+@click.command(
+    epilog='\b\nExample:\n  closet devices release mici-01 --reason "a new fan"',
+    short_help="End a quarantine.",
+)
+@_name
+@click.option("--reason", default="", metavar="TEXT", help="What was done about it.")
+@devices_option
+def release(name: str, reason: str, devices_file: Path) -> None:
+    """End a device's quarantine: it runs its canary, and then jobs again."""
+    _change(devices_file, name, lambda shelf: _leave(shelf, name, Health.QUARANTINED, reason or "released"))
+
+
+@click.command(
+    epilog='\b\nExample:\n  closet devices disable mici-01 --reason "lent to the camera team until Friday"',
+    short_help="Take a device off the shelf.",
+)
+@_name
+@_reason
+@devices_option
+def disable(name: str, reason: str, devices_file: Path) -> None:
+    """Take a device off the shelf: nothing connects to it until it is enabled, no recovery either."""
+    _change(devices_file, name, lambda shelf: _set(shelf, name, Health.DISABLED, reason))
+
+
+@click.command(epilog="\b\nExample:\n  closet devices enable mici-01", short_help="Put a device back on the shelf.")
+@_name
+@click.option("--reason", default="", metavar="TEXT", help="Why it is back.")
+@devices_option
+def enable(name: str, reason: str, devices_file: Path) -> None:
+    """Put a disabled device back on the shelf: it runs its canary, and then jobs again."""
+    _change(devices_file, name, lambda shelf: _leave(shelf, name, Health.DISABLED, reason or "enabled"))
+
+
+COMMANDS = (check, quarantine, release, disable, enable)
+
+
+@contextmanager
+def reachable(fleet: Fleet, names: tuple[str, ...]) -> Iterator[tuple[Device, ...]]:
+    """The devices of these names, all without one; emulated workers are started where they are meant.
+
+    ConfigError for a name that no device has.
+    """
+    wanted = set(names) - {device.name for device in fleet.devices}
+    started = fleet.emulated if wanted or not names else 0
+    with emulated_devices(started, closet_home()) as emulated:
+        known = {device.name: device for device in (*fleet.devices, *emulated)}
+        for name in names:
+            if name not in known:
+                listed = ", ".join(known) or "none"
+                raise ConfigError(f"no device {name}", where=str(fleet.path), remedy=f"one of {listed}")
+        yield tuple(known[name] for name in dict.fromkeys(names)) if names else tuple(known.values())
+
+
+def look(examiner: Examiner, chosen: tuple[Device, ...]) -> tuple[Checkup, ...]:
+    """Check these devices, several at a time; Ctrl-C ends their canaries."""
+    with stopping("ending the canaries") as stop, ThreadPoolExecutor(_AT_A_TIME) as pool:
+        futures: list[Future[Checkup]] = [pool.submit(examiner.check, device) for device in chosen]
+        while not all(future.done() for future in futures):
+            if stop.wait(_POLL_S):
+                examiner.stop()
+    return tuple(future.result() for future in futures)
+
+
+def _change(devices_file: Path, name: str, change: Callable[[Shelf], str]) -> None:
+    fleet = load_fleet(devices_file)
+    with open_shelf(closet_home(), fleet) as shelf:
+        _require_known(fleet, shelf, name)
+        click.echo(f"{name}  {change(shelf)}")
+
+
+def _require_known(fleet: Fleet, shelf: Shelf, name: str) -> None:
+    """A name with a slip of the pen would be quarantined for nothing, and the device meant not at all."""
+    for device in fleet.devices:
+        shelf.register(device)
+    names = [device.name for device in fleet.devices]
+    names += [f"emulated-{number:02d}" for number in range(1, fleet.emulated + 1)]
+    if name not in {*names, *shelf.healths()}:
+        raise ConfigError(f"no device {name}", where=str(fleet.path), remedy=f"one of {', '.join(names)}")
+
+
+def _set(shelf: Shelf, name: str, state: Health, reason: str) -> str:
+    shelf.set_health(name, state, reason=reason, by=who(), by_person=True)
+    return f"{state}: {reason}"
+
+
+def _leave(shelf: Shelf, name: str, state: Health, reason: str) -> str:
+    health = shelf.health(name)
+    if health.state is not state:
+        return f"is {health.state}, not {state}: nothing to do"
+    return _set(shelf, name, Health.UNKNOWN, reason)
+
+
+def _lines(found: Checkup, health: DeviceHealth) -> list[str]:
+    lines = [f"{found.device}  {health.state if found.well or not health.given_out else 'not well'}"]
+    if found.error is not None:
+        lines.append(f"    {found.error.problem}")
+        lines += [f"    {found.error.remedy}"] if found.error.remedy else []
+    elif not health.given_out:
+        lines.append(f"    {health.reason} ({health.by}, {health.since})")
+        if health.state is Health.QUARANTINED and not found.not_run:
+            lines.append(f"    it is well now: closet devices release {found.device}")
+    if found.vitals is not None:
+        lines.append(f"    {_measured(found.vitals)}")
+    if found.not_run:
+        lines.append(f"    canary not run: {found.not_run}")
+    elif found.error is None and found.run_s is not None:
+        lines.append(f"    canary right in {found.run_s:.1f} s: {plain_runtime(health.runtime)}")
+    return lines
+
+
+def _measured(vitals: Vitals) -> str:
+    parts = [f"{vitals.free_bytes / 1e9:.1f} GB free"]
+    if vitals.hottest is not None:
+        parts.append(f"{vitals.hottest[0]} {vitals.hottest[1]:.0f} °C")
+    parts.append(f"clock {vitals.clock_offset_s:+.2f} s (± {vitals.clock_bound_s:.2f} s)")
+    parts.append(f"load {vitals.load / vitals.cpus:.2f} a core")
+    if vitals.memory_bytes is not None:
+        parts.append(f"{vitals.memory_bytes / 1e9:.1f} GB memory available")
+    if vitals.uptime_s is not None:
+        parts.append(f"up {vitals.uptime_s / 3600:.1f} h")
+    return " · ".join([*parts, f"/VERSION {vitals.os_version}"] if vitals.os_version else parts)
+
+
+def _plain(found: Checkup, health: DeviceHealth) -> dict[str, object]:
+    return {
+        "name": found.device,
+        "well": found.well,
+        "state": health.state.value,
+        "reason": health.reason,
+        "runtime": plain_runtime(health.runtime),
+        "error": None if found.error is None else asdict(found.error),
+        "limits": [asdict(broken) for broken in found.broken],
+        "vitals": None if found.vitals is None else asdict(found.vitals),
+        "canary_not_run": found.not_run,
+        "canary_s": found.run_s,
+    }
