@@ -11,25 +11,60 @@ from harness.closet.work import WorkOutcome
 from harness.domain import ReplayJob, Task
 from harness.errors import ClosetError, ErrorDescription
 from harness.files import file_sha256
+from harness.redaction import known_secrets, redact, redact_error
 from harness.store import Store
 from harness.verdict import Attempt
 
 _LARGEST = 1e300
+_RESULT_BYTES = 4 << 20  # a worker is not trusted: no result says more than this
+_WORDS = 4_000  # characters of an error
+_TAIL, _TAIL_OF_FAILED = 2_000, 16_000  # characters of a log that a record keeps
 
 
 @dataclass(frozen=True, slots=True)
 class Replayed:
-    """What came of one job: the digest of its trace in the store, or the error, and every attempt."""
+    """What came of one job: the digest of its trace in the store, or the error, and every attempt.
+
+    `label` is what it was submitted under: a job that is replayed once more to confirm something has one.
+    """
 
     job_id: str
     trace_sha256: str
     error: ErrorDescription | None
     attempts: tuple[Attempt, ...] = ()
     reused: bool = False
+    label: str = ""
 
 
-def collect(task: Task, outcome: WorkOutcome, store: Store) -> Iterator[Replayed]:
-    """The jobs of one ended task: traces checked against what the worker said of them, and stored."""
+def collect(task: Task, outcome: WorkOutcome, store: Store, *, remember: bool = True) -> Iterator[Replayed]:
+    """The jobs of one ended task: traces checked against what the worker said of them, and stored.
+
+    Unless `remember`, the traces are kept but are not what an equal job is said to give from now on. All that a device
+    or the software under test has said enters the record here, without secrets and cut to size.
+    """
+    known = known_secrets()
+    error = outcome.error and _told(outcome.error, known)
+    outcome = replace(outcome, error=error, attempts=tuple(_recorded(attempt, known) for attempt in outcome.attempts))
+    for replayed in _jobs(task, outcome, store, remember=remember):
+        yield replayed if replayed.error is None else replace(replayed, error=_told(replayed.error, known))
+
+
+def _recorded(attempt: Attempt, known: tuple[str, ...]) -> Attempt:
+    """An attempt as it is recorded. Of a log the end is kept, from the beginning of a line on."""
+    limit = _TAIL if attempt.error is None else _TAIL_OF_FAILED
+    tail = redact(attempt.log_tail, known)
+    if len(tail) > limit:
+        cut = tail[-limit:]
+        tail = cut.partition("\n")[2] or cut
+    return replace(attempt, log_tail=tail, error=attempt.error and _told(attempt.error, known))
+
+
+def _told(error: ErrorDescription, known: tuple[str, ...]) -> ErrorDescription:
+    said = redact_error(error, known)
+    return ErrorDescription(*(words[:_WORDS] for words in (said.kind, said.problem, said.where, said.remedy)))
+
+
+def _jobs(task: Task, outcome: WorkOutcome, store: Store, *, remember: bool) -> Iterator[Replayed]:
     if outcome.error is not None:
         for job in task.jobs:
             yield Replayed(job.id, "", outcome.error, outcome.attempts)
@@ -41,10 +76,10 @@ def collect(task: Task, outcome: WorkOutcome, store: Store) -> Iterator[Replayed
             yield Replayed(job.id, "", error.describe(), outcome.attempts)
         return
     for job in task.jobs:
-        yield _collect_job(job, said.get(job.id), outcome, store)
+        yield _collect_job(job, said.get(job.id), outcome, store, remember=remember)
 
 
-def _collect_job(job: ReplayJob, said: Any, outcome: WorkOutcome, store: Store) -> Replayed:
+def _collect_job(job: ReplayJob, said: Any, outcome: WorkOutcome, store: Store, *, remember: bool) -> Replayed:
     if not isinstance(said, dict):
         error = ErrorDescription("ClosetError", "the worker's result does not mention the job", job.id[:16])
         return Replayed(job.id, "", error, outcome.attempts)
@@ -59,8 +94,9 @@ def _collect_job(job: ReplayJob, said: Any, outcome: WorkOutcome, store: Store) 
     if path is None or file_sha256(path) != said.get("trace_sha256"):
         error = ErrorDescription("StagingFailedError", "the trace that came back is not the one made", job.id[:16])
         return Replayed(job.id, "", error, attempts)
-    blob = store.put_file(path)
-    store.remember_trace(job.id, blob.sha256, {"device": last.device, "segment": str(job.segment)})
+    blob = store.put_file(path, link=True)
+    if remember:
+        store.remember_trace(job.id, blob.sha256, {"device": last.device, "segment": str(job.segment)})
     return Replayed(job.id, blob.sha256, None, attempts)
 
 
@@ -79,6 +115,8 @@ def _load_result(outcome: WorkOutcome) -> dict[str, Any]:
     path = outcome.files.get("result.json")
     if path is None:
         raise ClosetError("the worker ended without result.json", where=outcome.work_id[:16])
+    if path.stat().st_size > _RESULT_BYTES:
+        raise ClosetError("the worker's result.json is larger than 4 MB", where=outcome.work_id[:16])
     try:
         result = json.loads(path.read_bytes())
         replays = result["replays"]

@@ -26,6 +26,8 @@ from harness.verdict import (
 # The first check of every trial: the software on trial ran to its end. Its finding is a crash.
 REPLAY_CHECK = "replay"
 
+_LAST_LINES, _LINE = 8, 200  # of standard error, in the finding of a crash; the log of the attempt has more
+
 
 def not_run(trial: Trial) -> JobResult:
     """The entry a record starts with: ERROR "not run"."""
@@ -51,7 +53,7 @@ def judge_trial(
     results: tuple[CheckResult, ...] = ()
     error = candidate.error
     if error is not None and error.kind == ProductCrashError.__name__:
-        results, error = (_crash(error),), None
+        results, error = (_crash(error, candidate.attempts),), None
     elif error is None and baseline is not None and baseline.error is not None:
         problem = f"the baseline was not replayed: {baseline.error.problem}"
         error = ErrorDescription(baseline.error.kind, problem, baseline.error.where, baseline.error.remedy)
@@ -140,8 +142,13 @@ def _making(trace: Trace) -> dict[str, str]:
     return making | {"options": canonical_json(made.get("options"))}
 
 
-def _crash(error: ErrorDescription) -> CheckResult:
-    finding = Finding(FindingKind.CRASH, Severity.BLOCK, REPLAY_CHECK, error.problem, observed=error.where)
+def _crash(error: ErrorDescription, attempts: tuple[Attempt, ...]) -> CheckResult:
+    """The finding that the software on trial crashed: by what, where, and the last it said."""
+    crashed = [attempt for attempt in attempts if attempt.error is not None and attempt.error.kind == error.kind]
+    log = (crashed or attempts)[-1].log_tail if attempts else ""
+    said = [line for line in log.splitlines() if line.strip()]
+    words = "\n".join([error.problem, *(line[:_LINE] for line in said[-_LAST_LINES:])])
+    finding = Finding(FindingKind.CRASH, Severity.BLOCK, REPLAY_CHECK, words, observed=error.where)
     return CheckResult(REPLAY_CHECK, Closeness.BEYOND, (finding,))
 
 

@@ -135,3 +135,43 @@ def test_the_error_of_the_work_is_that_of_all_its_jobs(store: Store) -> None:
     error = ErrorDescription("DeviceTimeoutError", "too long")
     results = list(collect(TASK, WorkOutcome(TASK.id, {}, error, TRIES), store))
     assert results == [Replayed(entry.id, "", error, TRIES) for entry in (NEW, OLD)]
+
+
+def test_a_result_that_is_larger_than_any_is_refused(store: Store, tmp_path: Path) -> None:
+    said = {"replays": {NEW.id: told(tmp_path, b"n", error="x" * 5_000_000)}}
+    result = next(collect(TASK, brought_back(tmp_path, said, **{NEW.id: b"n"}), store))
+    assert result.error is not None
+    assert "larger than 4 MB" in result.error.problem
+
+
+def test_a_trace_of_a_repeat_is_kept_but_stands_for_nothing(store: Store, tmp_path: Path) -> None:
+    said = {"replays": {NEW.id: told(tmp_path, b"n"), OLD.id: told(tmp_path, b"o")}}
+    new, _ = collect(TASK, brought_back(tmp_path, said, **{NEW.id: b"n", OLD.id: b"o"}), store, remember=False)
+    assert store.read(new.trace_sha256) == b"n"
+    assert stored({NEW.id: NEW}, store) == {}
+
+
+def test_what_was_said_is_recorded_without_secrets_and_cut_to_its_end(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LAB_PASSWORD", "only-we-know-this")
+    log = "\n".join([*(f"line {number}" for number in range(9000)), "AWS_SECRET_ACCESS_KEY=abcdefgh only-we-know-this"])
+    failed = ErrorDescription("UnreachableError", "TOKEN=abcdefgh refused", "ssh://me:only-we-know-this@x" + "y" * 9000)
+    tries = (Attempt("", "one", 1, 0.0, 1.0, failed, log), Attempt("", "two", 2, 1.0, 2.0, None, log))
+    words = {"kind": "DataError", "problem": "PASSWORD='abcdefgh' " + "z" * 9000}
+    said = {"replays": {NEW.id: told(tmp_path, b"n", error=words), OLD.id: told(tmp_path, b"o")}}
+    outcome = brought_back(tmp_path, said, **{NEW.id: b"n", OLD.id: b"o"})
+    lost = WorkOutcome(TASK.id, {}, failed, tries[:1])
+    results = [
+        *collect(TASK, WorkOutcome(outcome.work_id, outcome.files, None, tries), store),
+        *collect(TASK, lost, store),
+    ]
+    assert "abcdefgh" not in repr(results)
+    assert "only-we-know-this" not in repr(results)
+    first, second = results[0].attempts
+    assert first.log_tail.endswith("line 8999\nAWS_SECRET_ACCESS_KEY=[redacted] [redacted]")
+    assert first.log_tail.splitlines()[0] in log.splitlines(), "cut between lines"
+    assert 15_000 < len(first.log_tail) <= 16_000
+    assert 1_900 < len(second.log_tail) <= 2_000, "what went well needs less"
+    for result in results:
+        assert result.error is None or max(map(len, (result.error.problem, result.error.where))) <= 4_000

@@ -169,3 +169,20 @@ def test_a_damaged_trace_in_the_store_is_an_error_not_a_pass(store: Store, tmp_p
 def test_a_record_starts_with_everything_not_run() -> None:
     result = not_run(TRIAL)
     assert (result.verdict, result.error) == (Verdict.ERROR, NOT_RUN)
+
+
+def test_a_crash_is_found_with_its_signal_and_the_last_it_said(store: Store, tmp_path: Path) -> None:
+    same = stored_trace(store, tmp_path, [0.0])
+    crash = ErrorDescription("ProductCrashError", "killed by SIGSEGV; crashed on one and on two", "two")
+    log = "\n".join(f"line {number}" for number in range(20)) + "\n\nSegmentation fault\n"
+    tries = tuple(Attempt("", device, 1, 0.0, 1.0, crash, log) for device in ("one", "two"))
+    (finding,) = judge_trial(
+        TRIAL, Replayed(TRIAL.candidate.id, "", crash, tries), done(job("old"), same), CHECKS, store
+    ).blocking
+    lines = finding.words.splitlines()
+    assert lines[0] == "killed by SIGSEGV; crashed on one and on two"
+    assert lines[-2:] == ["line 19", "Segmentation fault"]
+    assert len(lines) == 9
+    told = Replayed(TRIAL.candidate.id, "", crash, (Attempt("", "one", 1, 0.0, 1.0, None, "Traceback\nboom"),))
+    (finding,) = judge_trial(TRIAL, told, done(job("old"), same), CHECKS, store).blocking
+    assert finding.words.splitlines()[1:] == ["Traceback", "boom"], "one that its own result tells of"
