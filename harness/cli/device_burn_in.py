@@ -43,7 +43,7 @@ _SILENT_PAUSE_S = 1.0
 @devices_option
 @json_option
 def burn_in(name: str, hours: float | None, times: int | None, devices_file: Path, as_json: bool) -> int:
-    """Loop a device's canary, and tell how often it fails (with a 95 % interval), how hot it gets, and if it slows down.
+    """Loop a device's canary, tell how often it fails (with a 95 % interval), how hot it gets, if it slows down.
 
     A new or mended device proves itself so, also while it is quarantined; others may use its slots in between. Without
     --hours and --times it takes as long as devices.yaml says (`burn_in: {hours: 12}`). Ctrl-C ends it with what was

@@ -203,7 +203,7 @@ def _measured(vitals: Vitals) -> str:
     parts = [f"{vitals.free_bytes / 1e9:.1f} GB free"]
     if vitals.hottest is not None:
         parts.append(f"{vitals.hottest[0]} {vitals.hottest[1]:.0f} °C")
-    parts.append(f"clock {vitals.clock_offset_s:+.2f} s (± {vitals.clock_bound_s:.2f} s)")
+    parts.append(f"clock {round(vitals.clock_offset_s, 2) + 0.0:+.2f} s (± {vitals.clock_bound_s:.2f} s)")
     parts.append(f"load {vitals.load / vitals.cpus:.2f} a core")
     if vitals.memory_bytes is not None:
         parts.append(f"{vitals.memory_bytes / 1e9:.1f} GB memory available")
