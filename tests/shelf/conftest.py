@@ -46,16 +46,11 @@ def execute(address: str) -> Iterator[Callable[[sa.Executable], None]]:
 def pass_time(execute: Callable[[sa.Executable], None]) -> Callable[[float], None]:
     """Let seconds pass on the shelf's clock: everything that was noted by it lies so much further back."""
 
+    noted = {holders: ["renew_by_s"], leases: ["renew_by_s", "hard_end_s"], wants: ["since_s"], offers: ["offered_s"]}
+
     def pass_s(seconds: float) -> None:
-        for column in (
-            holders.c.renew_by_s,
-            leases.c.renew_by_s,
-            leases.c.hard_end_s,
-            wants.c.since_s,
-            offers.c.offered_s,
-        ):
-            assert isinstance(column.table, sa.Table)
-            execute(sa.update(column.table).values({column.name: column - seconds}))
+        for table, names in noted.items():
+            execute(sa.update(table).values({name: table.c[name] - seconds for name in names}))
 
     return pass_s
 
