@@ -10,11 +10,12 @@ from harness.bench.figure import Better, Figure
 from harness.bench.workbench import Workbench
 from harness.closet.code_bundle import code_bundle
 from harness.closet.emulator import emulate
-from harness.closet.pool import run_work
+from harness.closet.pool import open_pool
 from harness.closet.work import Work
 from harness.domain import Blob, Device, DeviceKind
 from harness.errors import from_description
 from harness.files import file_sha256
+from harness.shelf import Shelf
 
 _DEADLINE_S = 300.0
 _LEAVE_A_FILE = "import pathlib; pathlib.Path('out/done').write_text('done')"
@@ -51,14 +52,20 @@ def _staged(folder: Path, device: Device, size: int, number: int) -> float:
         deadline_s=_DEADLINE_S,
     )
     paths = {blob.sha256: path, code.sha256: code_path}
-    (outcome,) = run_work(
-        (work,),
-        (device,),
-        blob_path=paths.__getitem__,
-        destination=folder / "results",
-        on_event=lambda _: None,
-        stop=threading.Event(),
-    )
+    with (
+        Shelf(folder / "shelf.db") as shelf,
+        open_pool(
+            (device,),
+            shelf=shelf,
+            run="bench",
+            blob_path=paths.__getitem__,
+            destination=folder / "results",
+            on_event=lambda _: None,
+            stop=threading.Event(),
+        ) as pool,
+    ):
+        pool.submit((work,))
+        (outcome,) = pool.outcomes()
     path.unlink()
     if outcome.error is not None:
         raise from_description(outcome.error)

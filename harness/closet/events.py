@@ -6,22 +6,38 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from harness.closet.work import Work
+from harness.domain import DeviceKind, Health
 from harness.errors import ErrorDescription
 from harness.verdict import Attempt
 
 
 @dataclass(frozen=True, slots=True)
+class Submit:
+    """More works."""
+
+    works: tuple[Work, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class DeviceUp:
-    """A device can take work. `epochs` are the last ones it knows, a slot each; `blobs` what it holds."""
+    """A device can take work. `epochs` are the last ones it knows, a slot each; `blobs` what it holds.
+
+    `proved`: it passed its canary not long ago, so that it need not run it before its first job.
+    """
 
     device: str
     epochs: tuple[int, ...] = ()
     blobs: frozenset[str] = frozenset()
+    proved: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class DeviceDown:
-    """A device went away; what ran there is lost. `returns`: another DeviceUp or a final DeviceDown will follow."""
+    """A device went away, or did not come; what ran there is lost.
+
+    `returns`: what only this device can do waits for it, another DeviceUp or DeviceDown will follow. Without it nothing
+    waits, but the device may be up again all the same.
+    """
 
     device: str
     error: ErrorDescription
@@ -29,8 +45,73 @@ class DeviceDown:
 
 
 @dataclass(frozen=True, slots=True)
+class HealthSeen:
+    """What the shelf says of a device now: another run or a person may have changed it."""
+
+    device: str
+    state: Health
+    reason: str = ""
+
+    @property
+    def given_out(self) -> bool:
+        """False for a device that gets no job until somebody frees it."""
+        return self.state not in {Health.QUARANTINED, Health.DISABLED}
+
+
+@dataclass(frozen=True, slots=True)
+class Suspicion:
+    """Somebody has reason to doubt a device: it proves itself before its next job."""
+
+    device: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Recovered:
+    """A recovery hook ended. `error` is None when the device is worth another canary."""
+
+    device: str
+    error: ErrorDescription | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Granted:
+    """The slot is ours under this epoch."""
+
+    device: str
+    slot: int
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True)
+class Denied:
+    """The slot is not ours now: busy, not given out, or another run's turn."""
+
+    device: str
+    slot: int
+
+
+@dataclass(frozen=True, slots=True)
+class LeaseLost:
+    """The slot is not ours any more, though what we started there may still run."""
+
+    device: str
+    slot: int
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True)
+class WorkRuns:
+    """The command of the work under this lease runs; its files are there."""
+
+    device: str
+    slot: int
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True)
 class WorkDone:
-    """The work under this lease ended well and its files are here."""
+    """The work under this lease ended well and its files are here. Of a canary: its answer is right."""
 
     device: str
     slot: int
@@ -41,7 +122,10 @@ class WorkDone:
 
 @dataclass(frozen=True, slots=True)
 class WorkFailed:
-    """The work under this lease did not end well; nothing of it runs any more."""
+    """The work under this lease did not end well; nothing of it runs any more.
+
+    `known_epoch` is the slot's last one on the device, when that refused ours as stale.
+    """
 
     device: str
     slot: int
@@ -49,6 +133,7 @@ class WorkFailed:
     error: ErrorDescription
     measurements: dict[str, float] = field(default_factory=dict)
     log_tail: str = ""
+    known_epoch: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,17 +146,59 @@ class Stop:
     """Nothing new; end what runs."""
 
 
-Event: TypeAlias = DeviceUp | DeviceDown | WorkDone | WorkFailed | Tick | Stop
+Event: TypeAlias = (
+    Submit
+    | DeviceUp
+    | DeviceDown
+    | HealthSeen
+    | Suspicion
+    | Recovered
+    | Granted
+    | Denied
+    | LeaseLost
+    | WorkRuns
+    | WorkDone
+    | WorkFailed
+    | Tick
+    | Stop
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """Ask the shelf for a slot, under an epoch above `least_epoch`; Granted or Denied follows.
+
+    `proving`: for the canary of a quarantined device that was brought back.
+    """
+
+    device: str
+    slot: int
+    kind: DeviceKind
+    tags: tuple[str, ...]
+    for_s: float
+    least_epoch: int
+    proving: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class GiveBack:
+    """The slot is not needed any more: what ran there ended so."""
+
+    device: str
+    slot: int
+    epoch: int
+    outcome: str
 
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """Run the work on the slot under a new epoch, to be over by `hard_end_s`."""
+    """Run the work on the slot under this epoch: at most `deadline_s`, with staging over by `hard_end_s`."""
 
     work: Work
     device: str
     slot: int
     epoch: int
+    deadline_s: float
     hard_end_s: float
 
 
@@ -93,6 +220,23 @@ class Kill:
 
 
 @dataclass(frozen=True, slots=True)
+class SetHealth:
+    """Tell the shelf what is known of the device now."""
+
+    device: str
+    state: Health
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Recover:
+    """Try the device's recovery hook; Recovered follows."""
+
+    device: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Finish:
     """The work is over. `error` is None when its last attempt went well."""
 
@@ -101,4 +245,4 @@ class Finish:
     attempts: tuple[Attempt, ...]
 
 
-Instruction: TypeAlias = Start | StageAhead | Kill | Finish
+Instruction: TypeAlias = Ask | GiveBack | Start | StageAhead | Kill | SetHealth | Recover | Finish

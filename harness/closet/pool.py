@@ -6,218 +6,302 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from types import TracebackType
 
+from harness.closet.canary import Canary, canary_due
 from harness.closet.channel import LOST_AFTER_S
+from harness.closet.connections import Connections
 from harness.closet.deadline import Deadline
 from harness.closet.events import (
+    Ask,
     DeviceDown,
-    DeviceUp,
     Event,
     Finish,
+    GiveBack,
+    HealthSeen,
     Kill,
+    Recover,
+    Recovered,
+    SetHealth,
     StageAhead,
     Start,
     Stop,
+    Submit,
+    Suspicion,
     Tick,
     WorkDone,
     WorkFailed,
+    WorkRuns,
 )
+from harness.closet.leasing import Leasing
 from harness.closet.scheduler import Scheduler
-from harness.closet.session import DeviceSession, Lease, open_session
-from harness.closet.work import DeviceConnected, DeviceLost, JobFinished, PoolEvent, Work, WorkOutcome
-from harness.domain import Device
-from harness.errors import ClosetError, HostKeyError, UnreachableError
+from harness.closet.scheduler_errors import refuse_impossible
+from harness.closet.session import DeviceSession, Try
+from harness.closet.work import DeviceFacts, HealthChanged, JobFinished, JobStarted, PoolEvent, Work, WorkOutcome
+from harness.config.upkeep import Limits
+from harness.domain import Device, DeviceKind, Priority
+from harness.errors import ClosetError, ConfigError, ErrorDescription, UnreachableError
+from harness.shelf import Shelf
 from harness.verdict import NOT_RUN
 
 _TICK_S = 0.25
-_RETURN_PAUSES_S = (1.0, 5.0, 15.0)
 _END_S = 30.0
 
+Recovery = Callable[[Device, str], ErrorDescription | None]
+"""Try to bring a device back, told why it was quarantined: None when it is worth another canary."""
 
-def run_work(
-    works: Sequence[Work],
-    devices: Sequence[Device],
-    *,
-    blob_path: Callable[[str], Path],
-    destination: Path,
-    on_event: Callable[[PoolEvent], None],
-    stop: threading.Event,
-    max_attempts: int = 2,
-    lost_after_s: float = LOST_AFTER_S,
-    cache_bytes: int | None = None,
-) -> Iterator[WorkOutcome]:
-    """Run every work and yield its outcome as soon as it ends, each exactly once.
 
-    `blob_path` says where the bytes of a digest lie here (it is called from several threads); results go below
-    `destination/<work id>/`. `on_event` is called in the caller's thread. When `stop` is set the remote jobs are killed
-    and what has not ended is reported as not run; giving up the iteration kills them too. ConfigError, before anything
-    is connected, when a work can run on no device.
+@dataclass(frozen=True, slots=True)
+class Upkeep:
+    """What keeps devices in order during a run; without it they are taken as they are.
+
+    `canaries` by kind; one that a device passed at most `canary_every_h` ago, with this code and its libraries of now,
+    is not run before its first job. Devices in `unproved` never run one. `recoveries` by device.
     """
-    scheduler = Scheduler(works, devices, max_attempts)
-    pool = _Pool(scheduler, devices, blob_path, destination, on_event, lost_after_s, cache_bytes)
-    return pool.outcomes(stop)
+
+    canaries: Mapping[DeviceKind, Canary] = field(default_factory=dict)
+    canary_every_h: float = 24.0
+    unproved: frozenset[str] = frozenset()
+    limits: Callable[[Device], Limits] | None = None
+    recoveries: Mapping[str, Recovery] = field(default_factory=dict)
 
 
-class _Pool:
+_NO_UPKEEP = Upkeep()
+
+
+class Pool:
+    """Devices at work for one run. Made by `open_pool`; a context manager around the run."""
+
     def __init__(
         self,
-        scheduler: Scheduler,
         devices: Sequence[Device],
+        leasing: Callable[[Callable[[Event | ClosetError], None]], Leasing],
         blob_path: Callable[[str], Path],
         destination: Path,
         on_event: Callable[[PoolEvent], None],
+        stop: threading.Event,
+        upkeep: Upkeep,
+        max_attempts: int,
         lost_after_s: float,
         cache_bytes: int | None,
     ) -> None:
-        self._scheduler, self._devices, self._blob_path, self._destination = scheduler, devices, blob_path, destination
-        self._on_event, self._lost_after_s, self._cache_bytes = on_event, lost_after_s, cache_bytes
+        self._devices = {device.name: device for device in devices}
+        self._blob_path, self._destination, self._on_event, self._stop = blob_path, destination, on_event, stop
+        self._upkeep, self._lost_after_s = upkeep, lost_after_s
         self._inbox: queue.SimpleQueue[Event | PoolEvent | BaseException] = queue.SimpleQueue()
-        self._said: queue.SimpleQueue[PoolEvent | WorkOutcome | BaseException | None] = queue.SimpleQueue()
-        self._abandoned = threading.Event()
-        self._sessions: dict[str, DeviceSession] = {}
-        self._leases: dict[tuple[str, int], Lease] = {}
+        self._said: queue.SimpleQueue[PoolEvent | WorkOutcome | BaseException] = queue.SimpleQueue()
+        self._closed = threading.Event()
+        self._works: dict[str, Work] = {}
+        self._unfinished = 0
+        self._tries: dict[tuple[str, int], Try] = {}
         self._files: dict[tuple[str, str, int], Mapping[str, Path]] = {}
-        self._lost: dict[str, queue.SimpleQueue[ClosetError | None]] = {
-            device.name: queue.SimpleQueue() for device in devices
-        }
-        self._ending = threading.Event()
         self._threads: list[threading.Thread] = []
-        self._began = time.monotonic()
+        self._began, self._began_unix_s = time.monotonic(), time.time()
+        self._leasing = leasing(self._inbox.put)
+        self._scheduler = Scheduler(
+            devices,
+            canaries={
+                device.name: upkeep.canaries[device.kind].work
+                for device in devices
+                if device.kind in upkeep.canaries and device.name not in upkeep.unproved
+            },
+            recoverable=frozenset(upkeep.recoveries),
+            uses=self._leasing.uses,
+            max_attempts=max_attempts,
+        )
+        self._connections = Connections(
+            devices, self._inbox.put, self._proved, upkeep.limits, lost_after_s, cache_bytes
+        )
+        for device in devices:
+            health = self._leasing.health(device.name)
+            if health is not None and not health.given_out:
+                self._connections.allow(device.name, given_out=False)
+        self._loop_thread = threading.Thread(target=self._loop, name="closet loop", daemon=True)
 
-    def outcomes(self, stop: threading.Event) -> Iterator[WorkOutcome]:
-        """What the loop says, in the caller's thread; the devices go on while the caller is busy with an outcome."""
-        loop = threading.Thread(target=self._loop, args=(stop,), name="closet loop", daemon=True)
-        loop.start()
-        try:
-            while (said := self._said.get()) is not None:
-                if isinstance(said, BaseException):
-                    raise said
-                if isinstance(said, WorkOutcome):
-                    yield said
-                else:
-                    self._on_event(said)
-        finally:
-            self._abandoned.set()
-            self._inbox.put(Tick())
-            loop.join()
+    def __enter__(self) -> Pool:
+        self._loop_thread.start()
+        return self
 
-    def _loop(self, stop: threading.Event) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._closed.set()
+        self._inbox.put(Tick())
+        self._loop_thread.join()
+
+    def submit(self, works: Sequence[Work]) -> None:
+        """More works, at any time. ConfigError when one of them can run on no device, or is there already."""
+        refuse_impossible(works, tuple(self._devices.values()))
+        if twice := [work.id for work in works if work.id in self._works]:
+            raise ConfigError(f"work {twice[0]} is there twice", where="devices", remedy="give each its own name")
+        self._works |= {work.id: work for work in works}
+        self._unfinished += len(works)
+        self._inbox.put(Submit(tuple(works)))
+
+    def suspect(self, device: str, reason: str) -> None:
+        """The device runs its canary before its next job."""
+        self._inbox.put(Suspicion(device, reason))
+
+    def outcomes(self) -> Iterator[WorkOutcome]:
+        """Each work that ends, until none is unfinished; the devices go on while the caller is busy with an outcome.
+
+        Events are told in the caller's thread.
+        """
+        while self._unfinished:
+            said = self._said.get()
+            if isinstance(said, BaseException):
+                raise said
+            if isinstance(said, WorkOutcome):
+                self._unfinished -= 1
+                del self._works[said.work_id]
+                yield said
+            else:
+                self._on_event(said)
+
+    def _loop(self) -> None:
         """One event in, its instructions out."""
         stop_deadline: Deadline | None = None
         try:
-            for device in self._devices:
-                self._spawn(self._keep_connected, device)
+            self._connections.begin()
             self._handle(Tick())
-            while not self._scheduler.finished and not self._abandoned.is_set():
-                if stop.is_set() and stop_deadline is None:
+            while not self._closed.is_set():
+                if self._stop.is_set() and stop_deadline is None:
                     stop_deadline = Deadline.after(_END_S)
                     self._handle(Stop())
-                elif stop_deadline is not None and stop_deadline.passed:
+                elif stop_deadline is not None and stop_deadline.passed and not self._scheduler.finished:
                     for device in self._devices:
-                        self._handle(DeviceDown(device.name, NOT_RUN))
+                        self._handle(DeviceDown(device, NOT_RUN))
                 else:
                     self._next()
         except BaseException as error:  # noqa: BLE001 raised in the caller's thread
             self._said.put(error)
         finally:
             self._end()
-            self._said.put(None)
 
     def _next(self) -> None:
         try:
             message = self._inbox.get(timeout=_TICK_S)
         except queue.Empty:
+            for lost in self._leasing.overdue():
+                self._handle(lost)
             message = Tick()
         if isinstance(message, BaseException):
             raise message
         if isinstance(message, PoolEvent):
             self._said.put(message)
+            if isinstance(message, JobStarted):
+                self._handle(WorkRuns(message.device, message.slot, message.epoch))
         else:
             self._handle(message)
 
     def _handle(self, event: Event) -> None:
+        if isinstance(event, HealthSeen):
+            self._connections.allow(event.device, given_out=event.given_out)
         for instruction in self._scheduler.handle(event, time.monotonic() - self._began):
             match instruction:
+                case Ask():
+                    self._leasing.ask(instruction)
+                case GiveBack():
+                    self._leasing.give_back(instruction)
                 case Start():
                     self._start(instruction)
                 case StageAhead(work, device):
-                    self._spawn(self._sessions[device].stage_ahead, work, self._blob_path, self._inbox.put)
-                case Kill():
-                    self._kill(instruction)
+                    self._spawn(self._connections[device].stage_ahead, work, self._blob_path, self._inbox.put)
+                case Kill(device, slot):
+                    self._tries[device, slot].cancelled.set()
+                    self._spawn(self._connections[device].kill, self._tries[device, slot])
+                case SetHealth():
+                    self._leasing.set_health(instruction)
+                    self._said.put(HealthChanged(instruction.device, instruction.state, instruction.reason))
+                case Recover(device, reason):
+                    self._spawn(self._recover, self._devices[device], reason)
                 case Finish():
-                    self._said.put(self._outcome(instruction))
+                    self._finish(instruction)
+        self._leasing.want(self._scheduler.wants())
 
-    def _outcome(self, finish: Finish) -> WorkOutcome:
+    def _finish(self, finish: Finish) -> None:
+        work = self._works[finish.work_id]
         files: Mapping[str, Path] = {}
-        if finish.error is None:
-            last = finish.attempts[-1]
-            files = self._files[finish.work_id, last.device, last.epoch]
-        return WorkOutcome(finish.work_id, files, finish.error, finish.attempts)
+        for attempt in finish.attempts:
+            found = self._files.pop((work.id, attempt.device, attempt.epoch), None)
+            if finish.error is None and attempt is finish.attempts[-1] and found is not None:
+                files = found
+            self._remember(
+                work, attempt.device, attempt.started_s, attempt.ended_s, attempt.error.kind if attempt.error else ""
+            )
+        self._said.put(WorkOutcome(work.id, files, finish.error, finish.attempts))
+
+    def _remember(self, work: Work, device: str, started_s: float, ended_s: float, error_kind: str) -> None:
+        self._leasing.remember(
+            device,
+            cost_key=work.history_key,
+            started_s=self._began_unix_s + started_s,
+            ended_s=self._began_unix_s + ended_s,
+            error_kind=error_kind,
+            canary=work.canary,
+        )
 
     def _start(self, start: Start) -> None:
         hard_end = Deadline(self._began + start.hard_end_s)
-        lease = Lease(start.work, start.slot, start.epoch, hard_end, threading.Event())
-        self._leases[start.device, start.slot] = lease
-        self._spawn(self._run, self._sessions[start.device], lease)
+        tried = self._tries[start.device, start.slot] = Try(
+            start.work, start.slot, start.epoch, start.deadline_s, hard_end
+        )
+        self._leasing.start(start)
+        self._spawn(self._run, self._connections[start.device], tried)
 
-    def _kill(self, kill: Kill) -> None:
-        lease = self._leases[kill.device, kill.slot]
-        lease.cancelled.set()
-        self._spawn(self._sessions[kill.device].kill, lease)
-
-    def _run(self, session: DeviceSession, lease: Lease) -> None:
-        device, work = session.device.name, lease.work
-        folder = self._destination / work.id / f"{device}-{lease.epoch}"
-        tried = session.run(lease, self._blob_path, folder, self._inbox.put)
-        self._inbox.put(JobFinished(work.id, device, tried.error))
-        if tried.error is None:
-            self._files[work.id, device, lease.epoch] = tried.files
-            self._inbox.put(WorkDone(device, lease.slot, lease.epoch, tried.measurements, tried.log_tail))
+    def _run(self, session: DeviceSession, tried: Try) -> None:
+        device, work = session.device, tried.work
+        began_s = time.monotonic() - self._began
+        folder = self._destination / work.id / f"{device.name}-{tried.slot}-{tried.epoch}"
+        came = session.run(tried, self._blob_path, folder, self._inbox.put)
+        error = came.error
+        if work.canary:
+            if error is None:
+                error = self._verified(device, came.files)
+            self._remember(work, device.name, began_s, time.monotonic() - self._began, error.kind if error else "")
+        self._inbox.put(JobFinished(work.id, device.name, error))
+        if error is None:
+            self._files[work.id, device.name, tried.epoch] = came.files
+            self._inbox.put(WorkDone(device.name, tried.slot, tried.epoch, came.measurements, came.log_tail))
             return
-        if tried.error.kind == UnreachableError.__name__:
+        if error.kind == UnreachableError.__name__:
             # So that the scheduler hears of the lost device first, and does not give it the same work again.
             session.declared_down.wait(self._lost_after_s + _TICK_S)
-        self._inbox.put(WorkFailed(device, lease.slot, lease.epoch, tried.error, tried.measurements, tried.log_tail))
+        self._inbox.put(
+            WorkFailed(device.name, tried.slot, tried.epoch, error, came.measurements, came.log_tail, came.known_epoch)
+        )
 
-    def _keep_connected(self, device: Device) -> None:
-        """Connect; after a loss try again a few times, after a first failure not: a run is not held up by it."""
-        lost = self._lost[device.name]
-        pauses: Iterator[float] = iter(())
-        while not self._ending.is_set():
-            session: DeviceSession | None = None
-            try:
-                session = open_session(
-                    device, on_lost=lost.put, lost_after_s=self._lost_after_s, cache_bytes=self._cache_bytes
-                )
-            except ClosetError as error:
-                failure: ClosetError | None = error
-            else:
-                pauses = iter(_RETURN_PAUSES_S)
-                self._sessions[device.name] = session
-                self._inbox.put(DeviceConnected(device.name, session.facts))
-                self._inbox.put(DeviceUp(device.name, session.facts.epochs, session.facts.blobs))
-                failure = lost.get()
-            if failure is not None:
-                pause_s = None if isinstance(failure, HostKeyError) else next(pauses, None)
-                self._inbox.put(DeviceLost(device.name, failure.describe(), returns=pause_s is not None))
-                self._inbox.put(DeviceDown(device.name, failure.describe(), returns=pause_s is not None))
-            if session is not None:
-                session.declared_down.set()
-                session.close()
-            if failure is None or pause_s is None or self._ending.wait(pause_s):
-                return
+    def _verified(self, device: Device, files: Mapping[str, Path]) -> ErrorDescription | None:
+        try:
+            return self._upkeep.canaries[device.kind].verify(device, files)
+        except ClosetError as error:
+            return error.describe()
+
+    def _recover(self, device: Device, reason: str) -> None:
+        try:
+            error = self._upkeep.recoveries[device.name](device, reason)
+        except ClosetError as failure:
+            error = failure.describe()
+        self._inbox.put(Recovered(device.name, error))
+
+    def _proved(self, device: Device, facts: DeviceFacts) -> bool:
+        """Whether it passed its canary not long ago, as it is now."""
+        canary, health = self._upkeep.canaries.get(device.kind), self._leasing.health(device.name)
+        if canary is None or health is None:
+            return False
+        return not canary_due(health, facts, canary.work.code.sha256, self._upkeep.canary_every_h, time.time())
 
     def _end(self) -> None:
         """Nothing of ours is left on any device, or at least its agent has no connection any more."""
-        self._ending.set()
-        for lease in self._leases.values():
-            lease.cancelled.set()
-        for lost in self._lost.values():
-            lost.put(None)
+        for tried in self._tries.values():
+            tried.cancelled.set()
+        self._connections.end(_END_S)
         deadline = Deadline.after(_END_S)
         for thread in self._threads:
             thread.join(deadline.left_s)
+        self._leasing.close()
 
     def _spawn(self, target: Callable[..., None], *arguments: object) -> None:
         def guarded() -> None:
@@ -232,3 +316,34 @@ class _Pool:
         thread = threading.Thread(target=guarded, name=f"closet {target.__name__}", daemon=True)
         self._threads.append(thread)
         thread.start()
+
+
+def open_pool(
+    devices: Sequence[Device],
+    *,
+    shelf: Shelf,
+    run: str,
+    suite: str = "",
+    priority: Priority = Priority.PROMPT,
+    blob_path: Callable[[str], Path],
+    destination: Path,
+    on_event: Callable[[PoolEvent], None],
+    stop: threading.Event,
+    upkeep: Upkeep = _NO_UPKEEP,
+    max_attempts: int = 3,
+    lost_after_s: float = LOST_AFTER_S,
+    cache_bytes: int | None = None,
+) -> Pool:
+    """A pool over `devices` for the time of a `with`; what `submit` gives it ends in `outcomes`, each work once.
+
+    `blob_path` says where the bytes of a digest lie here (it is called from several threads); results go below
+    `destination/<work id>/`. `on_event` is called in the caller's thread. When `stop` is set the remote jobs are killed
+    and what has not ended is reported as not run; leaving the block kills them too, and gives back every slot.
+    """
+
+    def leasing(tell: Callable[[Event | ClosetError], None]) -> Leasing:
+        return Leasing(shelf, devices, run=run, suite=suite, priority=priority, tell=tell)
+
+    return Pool(
+        devices, leasing, blob_path, destination, on_event, stop, upkeep, max_attempts, lost_after_s, cache_bytes
+    )

@@ -9,15 +9,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from queue import Empty
-from typing import Any
 
+from harness.closet.answers import chosen, parse_epochs, parse_hello, parse_prelude
 from harness.closet.channel import LOST_AFTER_S, SILENCE_S, AgentLink, JobMessage, start_agent
 from harness.closet.deadline import Deadline
 from harness.closet.ending import Ending, judge_ending, parse_ending
 from harness.closet.health import Vitals, parse_vitals
 from harness.closet.staging import FileMover, result_path
 from harness.closet.transport import CONNECT_S, Connection, connect
-from harness.closet.work import DeviceFacts, JobProgress, JobStarted, PoolEvent, StagingProgress, Work
+from harness.closet.work import JobProgress, JobStarted, PoolEvent, StagingProgress, Work
 from harness.domain import Blob, Device
 from harness.errors import ClosetError, DeviceTimeoutError, ErrorDescription, LeaseLostError
 from harness.verdict import NOT_RUN
@@ -33,48 +33,40 @@ _BUSY_PAUSE_S = 0.2
 
 
 @dataclass(frozen=True, slots=True)
-class Lease:
-    """Where a try runs. `cancelled` is set when it shall not go on; `name` is its folder on the device."""
+class Try:
+    """A work on a slot under one epoch. `cancelled` is set when it shall not go on; `name` is its folder there."""
 
     work: Work
     slot: int
     epoch: int
+    deadline_s: float
     hard_end: Deadline
-    cancelled: threading.Event
+    cancelled: threading.Event = field(default_factory=threading.Event)
 
     @property
     def name(self) -> str:
-        """Unique on the device."""
-        return f"{self.work.id[:16]}-{self.epoch}"
+        """Unique on the device, also among several orchestrators: an epoch of a slot is given out once."""
+        return f"{self.work.id[:16]}-{self.slot}-{self.epoch}"
 
 
 @dataclass(frozen=True, slots=True)
 class Tried:
-    """What came of one try."""
+    """What came of one try. `known_epoch` is the slot's on the device, when that refused ours as stale."""
 
     error: ErrorDescription | None
     files: Mapping[str, Path] = field(default_factory=dict)
     log_tail: str = ""
     measurements: dict[str, float] = field(default_factory=dict)
+    known_epoch: int = 0
 
 
 class DeviceSession:
     """A connected device. Made by `open_session`; `run` may be called from several threads, one a slot."""
 
-    def __init__(self, connection: Connection, link: AgentLink, hello: Mapping[str, Any]) -> None:
+    def __init__(self, connection: Connection, link: AgentLink, hello: object) -> None:
         self.device = connection.device
         self._connection, self._link = connection, link
-        self._root = str(hello["root"])
-        self.facts = DeviceFacts(
-            device=self.device.name,
-            python=str(hello["python"]),
-            machine=str(hello["machine"]),
-            cpus=int(hello["cpus"]),
-            free_bytes=int(hello["free_bytes"]),
-            packages={str(name): str(version) for name, version in hello["packages"].items()},
-            epochs=tuple(int(epoch) for epoch in hello["epochs"]),
-            blobs=frozenset(str(digest) for digest in hello["blobs"]),
-        )
+        self._root, self.facts = parse_hello(hello, self.device.name, connection.where)
         self.declared_down = threading.Event()  # set by the pool when the scheduler knows
         self.closing = threading.Event()
         self._staging = threading.Lock()
@@ -82,7 +74,7 @@ class DeviceSession:
         self._mover_places = threading.BoundedSemaphore(_MOVERS)
 
     def run(
-        self, lease: Lease, blob_path: Callable[[str], Path], destination: Path, tell: Callable[[PoolEvent], None]
+        self, tried: Try, blob_path: Callable[[str], Path], destination: Path, tell: Callable[[PoolEvent], None]
     ) -> Tried:
         """Stage, start, wait, fetch, clean up. What is the device's or the job's fault is in `Tried`."""
         measurements: dict[str, float] = {}
@@ -90,28 +82,29 @@ class DeviceSession:
         try:
             began = time.monotonic()
             measurements["staged_bytes"] = self._stage(
-                lease.work, lease.name, lease.hard_end, lease.cancelled, blob_path, tell
+                tried.work, tried.name, tried.hard_end, tried.cancelled, blob_path, tell
             )
             measurements["staging_s"] = time.monotonic() - began
-            ending = self._execute(lease, tell)
+            ending = self._execute(tried, tell, measurements)
             log_tail = ending.stderr
             measurements |= {"run_s": ending.elapsed_s, "left_behind": ending.left_behind}
             if ending.exit_code is not None:
                 measurements["exit_code"] = ending.exit_code
-            if lease.cancelled.is_set() or ending.killed:
+            if tried.cancelled.is_set() or ending.killed:
                 return Tried(NOT_RUN, {}, log_tail, measurements)
-            error = judge_ending(ending, self._connection.where, lease.work.deadline_s)
+            error = judge_ending(ending, self._connection.where, tried.deadline_s)
             if error is not None:
                 return Tried(error, {}, log_tail, measurements)
             began = time.monotonic()
-            files = self._fetch(lease, ending, destination)
+            files = self._fetch(tried, ending, destination)
             measurements["fetch_s"] = time.monotonic() - began
             return Tried(None, files, log_tail, measurements)
         except ClosetError as error:
-            told = NOT_RUN if lease.cancelled.is_set() else error.describe()
-            return Tried(told, {}, log_tail, measurements)
+            told = NOT_RUN if tried.cancelled.is_set() else error.describe()
+            known_epoch = self._known_epoch(tried.slot) if isinstance(error, LeaseLostError) else 0
+            return Tried(told, {}, log_tail, measurements, known_epoch)
         finally:
-            self._clean(lease)
+            self._clean(tried)
 
     def check(self) -> Vitals:
         """What the device measures of itself now, and how far its clock is from ours."""
@@ -119,10 +112,10 @@ class DeviceSession:
         said = self._link.ask("check", Deadline.after(_ASK_S))
         return parse_vitals(said, sent_unix_s, time.monotonic() - sent, where=self._connection.where)
 
-    def kill(self, lease: Lease) -> None:
+    def kill(self, tried: Try) -> None:
         """End a try; `run` then returns."""
-        lease.cancelled.set()
-        self._link.ask("kill", Deadline.after(_ASK_S), name=lease.name, grace_s=_GRACE_S)
+        tried.cancelled.set()
+        self._link.ask("kill", Deadline.after(_ASK_S), name=tried.name, grace_s=_GRACE_S)
 
     def close(self) -> None:
         """End the agent and with it everything it runs, then the connection."""
@@ -157,9 +150,8 @@ class DeviceSession:
             raise DeviceTimeoutError("staging did not get its turn", where=self._connection.where)
         try:
             listed = sorted((blob.sha256, blob.size_bytes) for blob in wanted.values())
-            missing = [
-                wanted[digest] for digest in self._link.ask("need", hard_end.within(_ASK_S), pin=pin, blobs=listed)
-            ]
+            said = self._link.ask("need", hard_end.within(_ASK_S), pin=pin, blobs=listed)
+            missing = chosen(said, wanted, self._connection.where)
             total, sent = sum(blob.size_bytes for blob in missing), 0
 
             def moved(count: int) -> None:
@@ -178,65 +170,74 @@ class DeviceSession:
             self._staging.release()
         return total
 
-    def _execute(self, lease: Lease, tell: Callable[[PoolEvent], None]) -> Ending:
-        work = lease.work
-        messages = self._link.listen(lease.name)
+    def _execute(self, tried: Try, tell: Callable[[PoolEvent], None], measurements: dict[str, float]) -> Ending:
+        work = tried.work
+        messages = self._link.listen(tried.name)
         try:
-            self._start(lease)
-            tell(JobStarted(work.id, self.device.name, lease.slot, lease.epoch))
-            if lease.cancelled.is_set():
-                self.kill(lease)
-            deadline = lease.hard_end.within(work.deadline_s + _END_MARGIN_S)
+            self._start(tried)
+            tell(JobStarted(work.id, self.device.name, tried.slot, tried.epoch))
+            if tried.cancelled.is_set():
+                self.kill(tried)
+            deadline = tried.hard_end.within(tried.deadline_s + _END_MARGIN_S)
             while True:
                 message: JobMessage = messages.get(timeout=deadline.left_s)
                 if isinstance(message, ClosetError):
                     raise message
                 if "ended" in message:
                     return parse_ending(message["ended"], self._connection.where)
-                tell(JobProgress(work.id, self.device.name, message["progress"]))
+                if isinstance(progress := message.get("progress"), dict):
+                    tell(JobProgress(work.id, self.device.name, progress))
+                measurements |= parse_prelude(message.get("prelude"), time.time())
         except Empty:
             raise DeviceTimeoutError(
                 "the agent does not say how the job ended", where=self._connection.where, remedy="see if it hangs"
             ) from None
         finally:
-            self._link.ignore(lease.name)
+            self._link.ignore(tried.name)
 
-    def _start(self, lease: Lease) -> None:
+    def _start(self, tried: Try) -> None:
         """Start the job. A slot that is still busy with a lost one is waited for as long as an agent stays silent."""
-        patience = lease.hard_end.within(SILENCE_S + _ASK_S)
-        work = lease.work
+        patience = tried.hard_end.within(SILENCE_S + _ASK_S)
+        work = tried.work
         while True:
             try:
                 self._link.ask(
                     "start",
-                    lease.hard_end.within(_ASK_S),
-                    slot=lease.slot,
-                    epoch=lease.epoch,
-                    name=lease.name,
+                    tried.hard_end.within(_ASK_S),
+                    slot=tried.slot,
+                    epoch=tried.epoch,
+                    name=tried.name,
                     job_text=work.job_text,
                     arguments=work.arguments,
                     code=work.code.sha256,
-                    deadline_s=work.deadline_s,
+                    deadline_s=tried.deadline_s,
                 )
             except LeaseLostError as error:
-                if "is busy" not in error.problem or patience.passed or lease.cancelled.wait(_BUSY_PAUSE_S):
+                if "is busy" not in error.problem or patience.passed or tried.cancelled.wait(_BUSY_PAUSE_S):
                     raise
             else:
                 return
 
-    def _fetch(self, lease: Lease, ending: Ending, destination: Path) -> dict[str, Path]:
+    def _known_epoch(self, slot: int) -> int:
+        """The slot's epoch on the device: another shelf may give it out too."""
+        try:
+            return parse_epochs(self._link.ask("epochs", Deadline.after(_ASK_S)), self._connection.where)[slot]
+        except (ClosetError, IndexError):
+            return 0
+
+    def _fetch(self, tried: Try, ending: Ending, destination: Path) -> dict[str, Path]:
         files: dict[str, Path] = {}
         for name, blob in ending.files.items():
             target = result_path(destination, name, self._connection.where)
-            deadline = lease.hard_end.within(_transfer_s(blob))
+            deadline = tried.hard_end.within(_transfer_s(blob))
             with self._mover(deadline) as mover:
-                mover.get(lease.name, name, blob, target, deadline)
+                mover.get(tried.name, name, blob, target, deadline)
             files[name] = target
         return files
 
-    def _clean(self, lease: Lease) -> None:
+    def _clean(self, tried: Try) -> None:
         try:
-            self._link.ask("clean", Deadline.after(_ASK_S), name=lease.name, pin=lease.name)
+            self._link.ask("clean", Deadline.after(_ASK_S), name=tried.name, pin=tried.name)
         except ClosetError:
             return  # the connection is lost: the agent cleans up by itself, or the next one does
 

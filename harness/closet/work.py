@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeAlias
 
-from harness.domain import Blob, DeviceKind, Json
+from harness.domain import Blob, DeviceKind, Health, Json
 from harness.errors import ErrorDescription
 from harness.verdict import Attempt
 
@@ -57,7 +57,7 @@ class WorkOutcome:
 
 @dataclass(frozen=True, slots=True)
 class DeviceFacts:
-    """What a device says of itself when the agent starts there."""
+    """What a device says of itself when the agent starts there. `onroad`: why it takes no jobs now, empty if parked."""
 
     device: str
     python: str
@@ -67,6 +67,7 @@ class DeviceFacts:
     packages: Mapping[str, str]
     epochs: tuple[int, ...]
     blobs: frozenset[str]
+    onroad: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,4 +125,15 @@ class JobFinished:
     error: ErrorDescription | None
 
 
-PoolEvent: TypeAlias = DeviceConnected | DeviceLost | StagingProgress | JobStarted | JobProgress | JobFinished
+@dataclass(frozen=True, slots=True)
+class HealthChanged:
+    """What this run found out about a device: suspect, or quarantined and why."""
+
+    device: str
+    state: Health
+    reason: str
+
+
+PoolEvent: TypeAlias = (
+    DeviceConnected | DeviceLost | StagingProgress | JobStarted | JobProgress | JobFinished | HealthChanged
+)

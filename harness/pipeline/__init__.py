@@ -11,12 +11,12 @@ from dataclasses import replace
 from pathlib import Path
 
 from harness import __version__
-from harness.domain import Trial
+from harness.domain import Priority, Trial
 from harness.errors import ClosetError, refused_here
 from harness.files import write_text
 from harness.pipeline.collect import Replayed
 from harness.pipeline.events import Judged, Observer, Planned
-from harness.pipeline.execute import replay, stored
+from harness.pipeline.execute import Replays, stored
 from harness.pipeline.judgement import REPLAY_CHECK, judge_trial, not_run
 from harness.pipeline.prepare import Prepared, prepare
 from harness.pipeline.request import Request, render_request
@@ -32,7 +32,14 @@ _WRITE_EVERY_S = 1.0
 
 
 def execute_run(
-    request: Request, prepared: Prepared, store: Store, *, folder: Path, observer: Observer, stop: threading.Event
+    request: Request,
+    prepared: Prepared,
+    store: Store,
+    *,
+    folder: Path,
+    observer: Observer,
+    stop: threading.Event,
+    priority: Priority = Priority.PROMPT,
 ) -> RunRecord:
     """Carry out a prepared run in `folder` and return its record.
 
@@ -63,21 +70,24 @@ def execute_run(
         observer(Planned(folder, plan, tasks, len(prepared.fleet.devices) + prepared.fleet.emulated))
         for trial in plan.trials:
             _judge_if_ready(trial, done, prepared, store, results, observer)
-        for replayed in replay(
-            tasks,
+        with Replays(
             prepared.fleet,
             store,
             blob_paths=prepared.blob_paths,
             folder=folder,
+            suite=plan.suite,
+            priority=priority,
             observer=observer,
             stop=stop,
-        ):
-            done[replayed.job_id] = replayed
-            for trial in waiting[replayed.job_id]:
-                _judge_if_ready(trial, done, prepared, store, results, observer)
-            if time.monotonic() - written_s > _WRITE_EVERY_S:
-                written_s = time.monotonic()
-                write(record)
+        ) as replays:
+            replays.submit(tasks)
+            for replayed in replays.ended():
+                done[replayed.job_id] = replayed
+                for trial in waiting[replayed.job_id]:
+                    _judge_if_ready(trial, done, prepared, store, results, observer)
+                if time.monotonic() - written_s > _WRITE_EVERY_S:
+                    written_s = time.monotonic()
+                    write(record)
     except Exception as error:  # noqa: BLE001 whatever it was must be in the record, where the gate sees it
         cause = refused_here(error) if isinstance(error, OSError) else error
         if isinstance(cause, ClosetError):

@@ -5,21 +5,26 @@ from __future__ import annotations
 import fcntl
 import itertools
 import json
+import statistics
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
+from types import TracebackType
+from typing import Self
 
 from harness.closet.code_bundle import code_bundle
 from harness.closet.emulator import emulate
-from harness.closet.pool import run_work
+from harness.closet.pool import Pool, Upkeep, open_pool
 from harness.closet.work import Work, WorkOutcome
 from harness.config import Fleet
-from harness.domain import Blob, Device, Json, ReplayJob, Task, canonical_json
+from harness.domain import Blob, Device, Json, Priority, ReplayJob, Task, canonical_json, json_digest
 from harness.errors import ProductCrashError
+from harness.pipeline.canary import make_canaries, with_canary
 from harness.pipeline.collect import Replayed, collect
 from harness.pipeline.events import Observer
+from harness.pipeline.shelf import open_shelf
 from harness.store import Store
 
 JOB_FORMAT = 1
@@ -35,44 +40,106 @@ def stored(jobs: Mapping[str, ReplayJob], store: Store) -> dict[str, Replayed]:
     return found
 
 
-def replay(
-    tasks: tuple[Task, ...],
-    fleet: Fleet,
-    store: Store,
-    *,
-    blob_paths: Mapping[str, Path],
-    folder: Path,
-    observer: Observer,
-    stop: threading.Event,
-) -> Iterator[Replayed]:
-    """Carry out `tasks` on the devices of `fleet` and yield each job as it ends, in the order they end.
+class Replays:
+    """The replays of one run: `submit` gives tasks to the devices, `ended` yields each job as it ends.
 
-    A task of several models that crashes is done again one model at a time, so that the one to blame is known.
+    A context manager around the run. Devices are only connected to once something is submitted.
     """
-    if not tasks:
-        return
-    _, bundle = code_bundle()
-    code = store.put_bytes(bundle)
-    with ExitStack() as stack:
-        devices = (*fleet.devices, *stack.enter_context(emulated_devices(fleet.emulated, store.home)))
-        pending = tasks
-        while pending and not stop.is_set():
-            works = {task.id: task for task in pending}
-            split: list[Task] = []
-            for outcome in run_work(
-                tuple(_work(task, code) for task in pending),
-                devices,
-                blob_path=lambda sha256: blob_paths.get(sha256) or store.path(sha256),
-                destination=folder / "incoming",
-                on_event=observer,
-                stop=stop,
-            ):
-                task = works[outcome.work_id]
-                if _is_crash(outcome) and len(task.jobs) > 1:
-                    split.extend(replace(task, jobs=(job,)) for job in task.jobs)
-                    continue
-                yield from collect(task, outcome, store)
-            pending = tuple(split)
+
+    def __init__(
+        self,
+        fleet: Fleet,
+        store: Store,
+        *,
+        blob_paths: Mapping[str, Path],
+        folder: Path,
+        suite: str,
+        priority: Priority,
+        observer: Observer,
+        stop: threading.Event,
+    ) -> None:
+        self._fleet, self._store, self._blob_paths, self._folder = fleet, store, blob_paths, folder
+        self._suite, self._priority, self._observer, self._stop = suite, priority, observer, stop
+        self._stack = ExitStack()
+        self._tasks: dict[str, tuple[Task, str]] = {}
+        self._pool: Pool | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._stack.close()
+
+    def submit(
+        self,
+        tasks: Sequence[Task],
+        *,
+        label: str = "",
+        only_devices: tuple[str, ...] = (),
+        not_devices: tuple[str, ...] = (),
+    ) -> None:
+        """Have tasks replayed, also while others are. With a `label` of its own a task is replayed once more."""
+        if not tasks or self._stop.is_set():
+            return
+        pool = self._pool = self._pool or self._open()
+        costs = self._shelf.costs([_history_key(task) for task in tasks])
+        works = [
+            replace(
+                _work(task, self._code, label),
+                cost_s=cost_s,
+                only_devices=only_devices,
+                not_devices=not_devices,
+            )
+            for task, cost_s in zip(tasks, _expected_s(tasks, costs), strict=True)
+        ]
+        self._tasks |= {work.id: (task, label) for work, task in zip(works, tasks, strict=True)}
+        pool.submit(works)
+
+    def suspect(self, device: str, reason: str) -> None:
+        """The device runs its canary before its next job."""
+        if self._pool is not None:
+            self._pool.suspect(device, reason)
+
+    def ended(self) -> Iterator[Replayed]:
+        """Each job as it ends, in the order they end, until nothing that was submitted is unfinished.
+
+        A task of several models that crashes is done again one model at a time, so that the one to blame is known.
+        """
+        for outcome in self._pool.outcomes() if self._pool is not None else ():
+            task, label = self._tasks.pop(outcome.work_id)
+            if _is_crash(outcome) and len(task.jobs) > 1:
+                self.submit([replace(task, jobs=(job,)) for job in task.jobs], label=label)
+                continue
+            for replayed in collect(task, outcome, self._store, remember=not label):
+                yield replace(replayed, label=label)
+
+    def _open(self) -> Pool:
+        fleet, store = self._fleet, self._store
+        _, bundle = code_bundle()
+        self._code = store.put_bytes(bundle)
+        self._shelf = self._stack.enter_context(open_shelf(store.home, fleet))
+        started = self._stack.enter_context(emulated_devices(fleet.emulated, store.home))
+        kinds = {device.kind for device in fleet.devices}
+        upkeep = Upkeep(
+            canaries=make_canaries(kinds, self._code, self._shelf),
+            canary_every_h=fleet.canary_every_h,
+            unproved=frozenset(device.name for device in started),  # they are this machine, which judges
+            limits=fleet.limits_of,
+        )
+        return self._stack.enter_context(
+            open_pool(
+                (*fleet.devices, *started),
+                shelf=self._shelf,
+                run=self._folder.name,
+                suite=self._suite,
+                priority=self._priority,
+                blob_path=with_canary(lambda sha256: self._blob_paths.get(sha256) or store.path(sha256)),
+                destination=self._folder / "incoming",
+                on_event=self._observer,
+                stop=self._stop,
+                upkeep=upkeep,
+            )
+        )
 
 
 @contextmanager
@@ -94,11 +161,30 @@ def emulated_devices(count: int, home: Path) -> Iterator[tuple[Device, ...]]:
             except BlockingIOError:
                 continue
             with emulate(count, folder) as devices:
-                yield devices
+                yield tuple(replace(device, name=_emulated_name(device.name, number)) for device in devices)
             return
 
 
-def _work(task: Task, code: Blob) -> Work:
+def _emulated_name(name: str, number: int) -> str:
+    """Its name on a shelf that other runs, on this machine and others, bring emulated workers of their own to."""
+    kind, _, ordinal = name.rpartition("-")
+    return f"{kind}-{number}-{ordinal}" if number else name
+
+
+def _history_key(task: Task) -> str:
+    """What the cost of tasks like it is remembered under: the models on trial change, the work they are does not."""
+    first = task.jobs[0]
+    return f"{first.segment} {first.replayer} {first.device_kind} x{len(task.jobs)}"
+
+
+def _expected_s(tasks: Sequence[Task], costs: Mapping[str, float]) -> list[float]:
+    """How long each will take: what tasks like it took, else the plan's guess in the measure of those."""
+    known = [costs[_history_key(task)] / task.cost_s for task in tasks if _history_key(task) in costs and task.cost_s]
+    scale = statistics.median(known) if known else 1.0
+    return [costs.get(_history_key(task), task.cost_s * scale) for task in tasks]
+
+
+def _work(task: Task, code: Blob, label: str) -> Work:
     """The argument list and the job file for one task, with paths as they are on every device."""
     first = task.jobs[0]
     job: dict[str, Json] = {
@@ -119,7 +205,7 @@ def _work(task: Task, code: Blob) -> Work:
         "cache_folder": "../../cache",
     }
     return Work(
-        id=task.id,
+        id=json_digest([task.id, label]) if label else task.id,
         device_kind=task.device_kind,
         tags=task.tags,
         blobs=tuple(sorted(task.blobs.values())),
@@ -128,6 +214,7 @@ def _work(task: Task, code: Blob) -> Work:
         code=code,
         cost_s=task.cost_s,
         deadline_s=task.deadline_s,
+        history_key=_history_key(task),
     )
 
 

@@ -21,9 +21,10 @@ from pathlib import Path
 import pytest
 
 from harness.closet.emulator import emulated_closet, write_key
-from harness.closet.pool import run_work
+from harness.closet.pool import Pool, open_pool
 from harness.closet.work import PoolEvent, Work, WorkOutcome
 from harness.domain import Blob, Device, DeviceKind
+from harness.shelf import Shelf
 
 SSHD = Path("/usr/sbin/sshd")
 
@@ -65,6 +66,7 @@ class Bench:
     folder: Path
     events: list[PoolEvent] = field(default_factory=list)
     count: int = 0
+    shelf: Shelf | None = None
 
     def blob(self, content: bytes) -> Blob:
         digest = hashlib.sha256(content).hexdigest()
@@ -105,27 +107,32 @@ class Bench:
             if on_event is not None:
                 on_event(event)
 
-        outcomes = list(
-            run_work(
-                works,
-                devices,
-                blob_path=self.path,
-                destination=self.folder / "results",
-                on_event=told,
-                stop=stop or threading.Event(),
-                **options,
-            )
-        )
+        with self.pool(devices, on_event=told, stop=stop or threading.Event(), **options) as pool:
+            pool.submit(works)
+            outcomes = list(pool.outcomes())
         assert len({outcome.work_id for outcome in outcomes}) == len(outcomes) == len(works)
         return {outcome.work_id: outcome for outcome in outcomes}
+
+    def pool(self, devices: Sequence[Device], *, shelf: Shelf | None = None, **options: object) -> Pool:
+        """A pool with a shelf of this bench's own, unless another is given."""
+        self.shelf = self.shelf or Shelf(self.folder / "shelf.db")
+        given = {"run": "run", "on_event": self.events.append, "stop": threading.Event(), **options}
+        return open_pool(
+            devices, shelf=shelf or self.shelf, blob_path=self.path, destination=self.folder / "results", **given
+        )
 
     def seen(self, kind: type) -> list[PoolEvent]:
         return [event for event in self.events if isinstance(event, kind)]
 
 
 @pytest.fixture
-def bench(tmp_path: Path) -> Bench:
-    return Bench(tmp_path)
+def bench(tmp_path: Path) -> Iterator[Bench]:
+    bench = Bench(tmp_path)
+    yield bench
+    if bench.shelf is not None:
+        assert bench.shelf.leases() == ()
+        assert bench.shelf.holders() == ()
+        bench.shelf.close()
 
 
 @contextmanager

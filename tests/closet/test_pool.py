@@ -16,7 +16,6 @@ from pathlib import Path
 import pytest
 
 from harness.closet.emulator import emulated_closet, write_key
-from harness.closet.pool import run_work
 from harness.closet.work import (
     DeviceConnected,
     DeviceLost,
@@ -237,23 +236,16 @@ def test_stop_kills_what_runs_and_reports_the_rest_as_not_run(bench: Bench, devi
         assert_clean(device)
 
 
-def test_giving_up_the_iteration_kills_what_runs(bench: Bench, devices) -> None:
+def test_leaving_the_pool_kills_what_runs(bench: Bench, devices) -> None:
     told = bench.folder / "pid"
     sleeps = (
         f"import os, pathlib, time; p = pathlib.Path({str(told)!r}); "
         "p.with_suffix('.part').write_text(str(os.getpid())); p.with_suffix('.part').rename(p); time.sleep(600)"
     )
-    outcomes = run_work(
-        [bench.work(sleeps), bench.work(WRITES)],
-        devices,
-        blob_path=bench.path,
-        destination=bench.folder / "results",
-        on_event=bench.events.append,
-        stop=threading.Event(),
-    )
-    assert next(outcomes).error is None
-    assert eventually(told.exists)
-    outcomes.close()
+    with bench.pool(devices) as pool:
+        pool.submit([bench.work(sleeps), bench.work(WRITES)])
+        assert next(pool.outcomes()).error is None
+        assert eventually(told.exists)
     assert not alive(int(told.read_text()))
     for device in devices:
         assert_clean(device)
@@ -262,17 +254,12 @@ def test_giving_up_the_iteration_kills_what_runs(bench: Bench, devices) -> None:
 def test_devices_go_on_while_the_caller_is_busy(bench: Bench, devices) -> None:
     marks = [bench.folder / f"mark{n}" for n in range(4)]
     works = [bench.work(f"import pathlib; pathlib.Path({str(mark)!r}).touch()") for mark in marks]
-    outcomes = run_work(
-        works,
-        devices[:1],
-        blob_path=bench.path,
-        destination=bench.folder / "results",
-        on_event=bench.events.append,
-        stop=threading.Event(),
-    )
-    assert next(outcomes).error is None
-    assert eventually(lambda: all(mark.exists() for mark in marks)), "the next jobs wait for the caller"
-    assert len(list(outcomes)) == 3
+    with bench.pool(devices[:1]) as pool:
+        pool.submit(works)
+        outcomes = pool.outcomes()
+        assert next(outcomes).error is None
+        assert eventually(lambda: all(mark.exists() for mark in marks)), "the next jobs wait for the caller"
+        assert len(list(outcomes)) == 3
 
 
 def test_an_error_of_the_callers_own_handler_comes_back_and_ends_the_run(bench: Bench, devices) -> None:
@@ -405,15 +392,18 @@ def test_a_killed_orchestrator_leaves_nothing_on_the_device(bench: Bench, device
     script.write_text(f"""
 import threading
 from pathlib import Path, PosixPath
-from harness.closet.pool import run_work
+from harness.closet.pool import open_pool
 from harness.closet.work import Work
 from harness.domain import Blob, Device, DeviceKind
+from harness.shelf import Shelf
 store = Path({str(bench.folder / "store")!r})
 work = Work({work.id!r}, DeviceKind.EMULATED, (), (), "{{}}", {work.arguments!r}, {work.code!r}, 1.0, 60.0)
 device = Device({devices[0].name!r}, DeviceKind.EMULATED, "127.0.0.1", {devices[0].port}, {devices[0].user!r},
     {devices[0].key_path!r}, {devices[0].host_key!r}, {devices[0].work_folder!r}, {devices[0].python!r})
-list(run_work([work], [device], blob_path=store.joinpath, destination=Path({str(bench.folder)!r}),
-    on_event=lambda event: None, stop=threading.Event()))
+with open_pool([device], shelf=Shelf(Path({str(bench.folder / "shelf.db")!r})), run="killed", blob_path=store.joinpath,
+        destination=Path({str(bench.folder)!r}), on_event=lambda event: None, stop=threading.Event()) as pool:
+    pool.submit([work])
+    list(pool.outcomes())
 """)
     root = Path(__file__).parents[2]
     process = subprocess.Popen([sys.executable, str(script)], env={**os.environ, "PYTHONPATH": str(root)})

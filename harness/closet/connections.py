@@ -1,0 +1,143 @@
+"""Keeps the devices of a run connected: the first time, after a loss, and later than the others."""
+
+from __future__ import annotations
+
+import itertools
+import queue
+import threading
+from collections.abc import Callable, Iterator, Sequence
+
+from harness.closet.deadline import Deadline
+from harness.closet.events import DeviceDown, DeviceUp, Event
+from harness.closet.health import judge_vitals, unhealthy
+from harness.closet.session import DeviceSession, open_session
+from harness.closet.work import DeviceConnected, DeviceFacts, DeviceLost, PoolEvent
+from harness.config.upkeep import Limits
+from harness.domain import Device
+from harness.errors import ClosetError, HostKeyError, from_description
+
+# After a loss what only that device can do waits for it through the first of these; then, and for a device that never
+# came, it is tried again as long as the others are busy, and nothing waits.
+_RETURN_PAUSES_S = (1.0, 5.0, 15.0)
+_LATER_PAUSES_S = (10.0, 30.0, 60.0, 120.0, 300.0, 600.0)
+
+
+class Connections:
+    """The sessions by device name. `tell` hears of every device that comes and goes."""
+
+    def __init__(
+        self,
+        devices: Sequence[Device],
+        tell: Callable[[Event | PoolEvent | BaseException], None],
+        proved: Callable[[Device, DeviceFacts], bool],
+        limits: Callable[[Device], Limits] | None,
+        lost_after_s: float,
+        cache_bytes: int | None,
+    ) -> None:
+        self._tell, self._proved, self._limits = tell, proved, limits
+        self._lost_after_s, self._cache_bytes = lost_after_s, cache_bytes
+        self._sessions: dict[str, DeviceSession] = {}
+        self._lost: dict[str, queue.SimpleQueue[tuple[int, ClosetError | None]]] = {
+            device.name: queue.SimpleQueue() for device in devices
+        }
+        self._allowed = {device.name: threading.Event() for device in devices}
+        for allowed in self._allowed.values():
+            allowed.set()
+        self._ending = threading.Event()
+        self._threads = [
+            threading.Thread(target=self._guarded, args=(device,), name=f"closet {device.name}", daemon=True)
+            for device in devices
+        ]
+
+    def __getitem__(self, device: str) -> DeviceSession:
+        """The last session of a device that was up."""
+        return self._sessions[device]
+
+    def begin(self) -> None:
+        """Connect to all that are given out."""
+        for thread in self._threads:
+            thread.start()
+
+    def allow(self, device: str, *, given_out: bool) -> None:
+        """A device that is not given out is not connected to either: somebody may be at work on it."""
+        if given_out:
+            self._allowed[device].set()
+        else:
+            self._allowed[device].clear()
+
+    def end(self, within_s: float) -> None:
+        """Close every session, which ends what runs there, and wait until that is done."""
+        self._ending.set()
+        for name, lost in self._lost.items():
+            lost.put((0, None))
+            self._allowed[name].set()
+        deadline = Deadline.after(within_s)
+        for thread in self._threads:
+            if thread.ident is not None:
+                thread.join(deadline.left_s)
+
+    def _guarded(self, device: Device) -> None:
+        try:
+            self._keep_connected(device)
+        except BaseException as error:  # noqa: BLE001 raised in the caller's thread
+            self._tell(error)
+
+    def _keep_connected(self, device: Device) -> None:
+        soon: Iterator[float] = iter(())
+        later = iter(_LATER_PAUSES_S)
+        told = False  # of a loss once, not each time that it is still lost
+        for attempt in itertools.count(1):
+            self._allowed[device.name].wait()
+            if self._ending.is_set():
+                return
+            session: DeviceSession | None = None
+            failure: ClosetError | None
+            try:
+                session = self._open(device, attempt)
+            except ClosetError as error:
+                failure = error
+            else:
+                soon, later, told = iter(_RETURN_PAUSES_S), iter(_LATER_PAUSES_S), False
+                failure = self._stay(device, session, attempt)
+            if failure is not None:
+                soon_s = None if isinstance(failure, HostKeyError) else next(soon, None)
+                later_s = None if isinstance(failure, HostKeyError) or soon_s is not None else next(later, None)
+                pause_s = later_s if soon_s is None else soon_s
+                if not told:
+                    self._tell(DeviceLost(device.name, failure.describe(), returns=pause_s is not None))
+                    told = True
+                self._tell(DeviceDown(device.name, failure.describe(), returns=soon_s is not None))
+            if session is not None:
+                session.declared_down.set()
+                session.close()
+            if failure is None or pause_s is None or self._ending.wait(pause_s):
+                return
+
+    def _stay(self, device: Device, session: DeviceSession, attempt: int) -> ClosetError | None:
+        """Until the device is lost; None when the run is over."""
+        facts = session.facts
+        self._sessions[device.name] = session
+        self._tell(DeviceConnected(device.name, facts))
+        self._tell(DeviceUp(device.name, facts.epochs, facts.blobs, self._proved(device, facts)))
+        while True:
+            number, failure = self._lost[device.name].get()
+            if failure is None or number == attempt:  # not one of an earlier session
+                return failure
+
+    def _open(self, device: Device, attempt: int) -> DeviceSession:
+        """A session with a device that keeps its limits."""
+        session = open_session(
+            device,
+            on_lost=lambda error: self._lost[device.name].put((attempt, error)),
+            lost_after_s=self._lost_after_s,
+            cache_bytes=self._cache_bytes,
+        )
+        if self._limits is not None:
+            try:
+                broken = unhealthy(judge_vitals(session.check(), self._limits(device)), device.name)
+                if broken is not None:
+                    raise from_description(broken)
+            except BaseException:
+                session.close()
+                raise
+        return session
