@@ -20,7 +20,6 @@ from harness.errors import (
     ClosetError,
     DeviceUnhealthyError,
     ErrorDescription,
-    OnroadError,
     from_description,
 )
 
@@ -110,17 +109,10 @@ def device_error(said: object, where: str) -> ClosetError:
     return from_description(ErrorDescription(kind, problem, where, remedy))
 
 
-def onroad_error(said: object, where: str) -> OnroadError:
-    """The car was switched on: the device belongs to its driver."""
-    return OnroadError(plain_text(said, 200) or "onroad", where=where, remedy="park the car; jobs wait until then")
-
-
 def parse_hello(said: object, device: str, where: str) -> tuple[str, DeviceFacts]:
-    """The work folder as the agent names it, and what it says of its machine; OnroadError while that is driven."""
+    """The work folder as the agent names it, and what it says of its machine."""
     if not isinstance(said, Mapping):
         raise strange("its agent does not say what it is", where)
-    if said.get("onroad"):
-        raise onroad_error(said["onroad"], where)
     root = said.get("root")
     if not isinstance(root, str) or not root.startswith("/") or len(root) > 4096:
         raise strange("its agent does not say where its work folder is", where)
@@ -136,6 +128,7 @@ def parse_hello(said: object, device: str, where: str) -> tuple[str, DeviceFacts
         packages={plain_text(name, 80): plain_text(version, 80) for name, version in packages.items()},
         epochs=parse_epochs(said.get("epochs"), where),
         blobs=frozenset(digest(entry, where) for entry in sequence(said.get("blobs"), where, _MOST_BLOBS)),
+        onroad=plain_text(said.get("onroad", ""), 200),
     )
     return root, facts
 

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
-from harness.closet.answers import device_error, onroad_error, parse_message, plain_text
+from harness.closet.answers import device_error, parse_message, plain_text
 from harness.closet.code_bundle import agent_bundle
 from harness.closet.deadline import Deadline
 from harness.closet.interpreter import interpreter
@@ -174,9 +174,6 @@ class AgentLink:
 
     def _deliver(self, message: dict[str, Any], size: int) -> None:
         """Put a message where it is waited for: an answer once, an end once, and of the rest no flood."""
-        if "onroad" in message:
-            self._lose(onroad_error(message["onroad"], self._where))
-            return
         number, job = message.get("id"), message.get("job")
         receiver: queue.SimpleQueue[JobMessage] | None = None
         with self._lock:

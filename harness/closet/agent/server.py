@@ -97,7 +97,6 @@ class Server:
             with self._lock:
                 for job in self._jobs.values():
                     job.stop(refusal(self._onroad))
-            self._say({"onroad": self._onroad})
 
     def _say(self, value: dict[str, Any]) -> None:
         """Write one line. When nobody listens any more, the end of the input says so too."""

@@ -13,7 +13,7 @@ from harness.closet.channel import AgentLink, start_agent
 from harness.closet.deadline import Deadline
 from harness.closet.transport import CONNECT_S, Connection, connect
 from harness.domain import Device
-from harness.errors import DeviceUnhealthyError
+from harness.errors import DeviceUnhealthyError, OnroadError
 
 _START_S = 30.0
 _MOST_STEPS = 1000
@@ -68,6 +68,8 @@ def reach(device: Device, python: str) -> Iterator[Reached]:
         try:
             said = link.ask("hello", deadline, slots=device.slots)
             root, facts = parse_hello(said, device.name, connection.where)
+            if facts.onroad:
+                raise OnroadError(facts.onroad, where=connection.where, remedy="park the car first")
             yield Reached(connection, link, root, facts.free_bytes)
         finally:
             link.close()
