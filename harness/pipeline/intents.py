@@ -1,0 +1,237 @@
+"""What is declared for a run: intents read and held against the metrics there are, and the checks they replace."""
+
+from __future__ import annotations
+
+import difflib
+import fnmatch
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+from harness.compare.metrics import ALL, CONDITIONS, METRICS, Direction, Metric
+from harness.compare.statistics import Question
+from harness.config import ReplayerConfig, Suite, gather
+from harness.config.intent import load_intent
+from harness.domain import Check, json_digest
+from harness.errors import ConfigError, ConfigMistakesError
+from harness.intent import (
+    NIGHTLY_POLICY,
+    PR_POLICY,
+    Answer,
+    Claim,
+    ClaimResult,
+    Expectation,
+    GatePolicy,
+    Intent,
+    Size,
+)
+from harness.verdict import planned_name
+
+MEASURED = "driving_model"
+"""The replayer whose traces the metrics are of."""
+_SHOWN = ("pictures.*", "vEgo", "frameDropPerc")  # what a model is shown: no change of it could alter that
+_HORIZON = re.compile(r"_(\d+)s$")
+_NOT_JUDGED = "not judged: the run ended before"
+
+
+@dataclass(frozen=True, slots=True)
+class Declared:
+    """The intents of a run, the questions of each in order, and the policy by which the gate weighs the answers."""
+
+    intents: tuple[Intent, ...] = ()
+    questions: tuple[tuple[Question, ...], ...] = ()
+    policy: GatePolicy = PR_POLICY
+
+    @property
+    def digest(self) -> str:
+        """One digest of all that is asked, whichever files it stands in; "" where nothing is."""
+        if not self.intents:
+            return ""
+        return json_digest([_without_places(asdict(intent)) for intent in self.intents])
+
+    @property
+    def planned(self) -> tuple[ClaimResult, ...]:
+        """The entries a record starts with: every claim without data, so that none can vanish."""
+        found: list[ClaimResult] = []
+        for intent, questions in zip(self.intents, self.questions, strict=True):
+            found += [_not_judged(intent, each) for each in questions if not _is_optional(intent, each)]
+            if intent.all_metrics:
+                found.append(ClaimResult(intent.name, EVERY_METRIC, intent.expect, Answer.NO_DATA, _NOT_JUDGED))
+            found += [
+                ClaimResult(
+                    intent.name, budget.name, Expectation.BUDGET, Answer.NO_DATA, _NOT_JUDGED, where=budget.where
+                )
+                for budget in intent.budgets
+            ]
+        return tuple(found)
+
+    @property
+    def planned_names(self) -> tuple[str, ...]:
+        """What must be among the record's claims in the end."""
+        return tuple(planned_name(claim) for claim in self.planned if claim.name != EVERY_METRIC)
+
+    def is_sequential(self, intent: Intent) -> bool:
+        """Whether the evidence of earlier runs counts for an intent: where it says so, and every night."""
+        return intent.sequential or (intent.policy or self.policy).name == NIGHTLY_POLICY.name
+
+    def checks(self, config: ReplayerConfig) -> tuple[Check, ...]:
+        """A replayer's checks: those that an intent replaces are told apart."""
+        return tuple(
+            replace(check, replaced=any(_replaces(intent, config.name, check) for intent in self.intents))
+            for check in config.checks
+        )
+
+
+EVERY_METRIC = "every headline metric"
+
+
+def declare(suite: Suite, files: Sequence[Path]) -> Declared:
+    """What the suite and the given files declare. ConfigMistakesError with every mistake in any of them."""
+    intents = list(suite.intents)
+    gather([_loading(path, intents) for path in files])
+    errors: list[ConfigError] = []
+    questions: list[tuple[Question, ...]] = []
+    for number, intent in enumerate(intents):
+        if intent.name in {other.name for other in intents[:number]}:
+            errors.append(ConfigError(f"two intents are called {intent.name}", where=intent.where, remedy="rename one"))
+        try:
+            questions.append(_questions(intent))
+        except ConfigMistakesError as mistakes:
+            errors += mistakes.errors
+        errors += _unknown_checks(intent, suite)
+    if errors:
+        raise ConfigMistakesError(tuple(errors))
+    return Declared(tuple(intents), tuple(questions), _policy(suite, intents))
+
+
+def _policy(suite: Suite, intents: Sequence[Intent]) -> GatePolicy:
+    """The suite's, or else `pr`; and the strictest of all where intents have their own."""
+    own = [intent.policy for intent in intents if intent.policy is not None]
+    if suite.policy is not None or len(own) < len(intents) or not own:
+        own.insert(0, suite.policy or PR_POLICY)
+    policy = own[0]
+    for other in own[1:]:
+        policy = policy.stricter(other)
+    return policy
+
+
+def _loading(path: Path, into: list[Intent]) -> Callable[[], None]:
+    return lambda: into.append(load_intent(path))
+
+
+def _questions(intent: Intent) -> tuple[Question, ...]:
+    errors: list[ConfigError] = []
+    questions: list[Question] = []
+    claims = list(intent.claims)
+    if intent.all_metrics:
+        named = {(claim.metric, claim.condition) for claim in claims}
+        claims += [
+            Claim(intent.expect, metric.name, ALL, where=intent.where)
+            for metric in METRICS.values()
+            if metric.headline and not metric.of_pair and (metric.name, ALL) not in named
+        ]
+    for claim in claims:
+        try:
+            questions.append(_question(intent, claim))
+        except ConfigError as error:
+            errors.append(error)
+    if errors:
+        raise ConfigMistakesError(tuple(errors))
+    return tuple(questions)
+
+
+def _question(intent: Intent, claim: Claim) -> Question:
+    metric = METRICS.get(claim.metric)
+    if metric is None:
+        raise _unknown("metric", claim.metric, METRICS, claim.where)
+    if claim.condition not in CONDITIONS:
+        raise _unknown("condition", claim.condition, CONDITIONS, claim.where)
+    direction = Direction(claim.direction) if claim.direction else metric.direction
+    if claim.expect is Expectation.IMPROVE and direction is Direction.NONE:
+        raise ConfigError(
+            f"{claim.metric} has no better side", where=claim.where, remedy="say `direction: lower` or `higher`"
+        )
+    worse = {Direction.LOWER: 1, Direction.HIGHER: -1, Direction.NONE: 0}[direction]
+    where = "" if claim.condition == ALL else f", {claim.condition.replace('_', ' ')}"
+    return Question(
+        claim, intent.name, title(metric) + where, metric.unit, worse, claim.size or Size(metric.practical_size)
+    )
+
+
+def title(metric: Metric) -> str:
+    """`lateral error at 2 s`: the metric's name as people say it."""
+    named, horizon = metric.name, _HORIZON.search(metric.name)
+    if horizon is None:
+        return named.replace("_", " ")
+    return f"{named[: horizon.start()].replace('_', ' ')} at {horizon[1]} s"
+
+
+def _unknown(what: str, name: str, known: Iterable[str], where: str) -> ConfigError:
+    names = list(known)
+    near = difflib.get_close_matches(name, names, 3, 0.5)
+    remedy = f"did you mean {', '.join(near)}?" if near else f"one of {', '.join(names[:12])}, …"
+    return ConfigError(f"there is no {what} {name}", where=where, remedy=remedy)
+
+
+def _is_optional(intent: Intent, question: Question) -> bool:
+    """Whether a claim was not asked for by its own name, and may go unanswered where it has no data."""
+    return question.claim not in intent.claims
+
+
+def _not_judged(intent: Intent, question: Question) -> ClaimResult:
+    claim = question.claim
+    return ClaimResult(
+        intent.name,
+        question.words,
+        claim.expect,
+        Answer.NO_DATA,
+        _NOT_JUDGED,
+        metric=claim.metric,
+        condition=claim.condition,
+        unit=question.unit,
+        where=claim.where,
+    )
+
+
+def _replaces(intent: Intent, replayer: str, check: Check) -> bool:
+    """Whether an intent's claims stand for a check's tolerance on values.
+
+    Said by name, or else for an `improve`: two models that are meant to differ fail every exact check of what they put
+    out. What they are shown must be the same, and events are gates or have budgets.
+    """
+    if check.events is not None:
+        return False
+    if intent.instead_of is not None:
+        return any(_is_meant(pattern, replayer, check) for pattern in intent.instead_of)
+    shown = all(pattern in _SHOWN for pattern in check.channels)
+    return intent.expect is Expectation.IMPROVE and replayer == MEASURED and not shown
+
+
+def _is_meant(pattern: str, replayer: str, check: Check) -> bool:
+    """`check`, `replayer.check` or a shell pattern of the latter; `*` means all of what the metrics are of."""
+    if pattern == "*":
+        return replayer == MEASURED and not all(channel in _SHOWN for channel in check.channels)
+    return check.name == pattern or fnmatch.fnmatchcase(f"{replayer}.{check.name}", pattern)
+
+
+def _unknown_checks(intent: Intent, suite: Suite) -> list[ConfigError]:
+    """Names in `instead_of` that mean no check of the suite: what they were to replace would go on closing the gate."""
+    channel_checks = [(each.name, check) for each in suite.replayers for check in each.checks if check.events is None]
+    return [
+        ConfigError(
+            f"instead_of: suite {suite.name} has no check of values called {pattern}",
+            where=intent.where,
+            remedy=f"one of {', '.join(f'{name}.{check.name}' for name, check in channel_checks)}, or all",
+        )
+        for pattern in intent.instead_of or ()
+        if pattern != "*" and not any(_is_meant(pattern, name, check) for name, check in channel_checks)
+    ]
+
+
+def _without_places(value: object) -> object:
+    if isinstance(value, dict):
+        return {key: _without_places(entry) for key, entry in value.items() if key != "where"}
+    if isinstance(value, list | tuple):
+        return [_without_places(entry) for entry in value]
+    return value
