@@ -11,6 +11,7 @@ from harness.closet.code_bundle import code_bundle
 from harness.config import Fleet, ReplayerConfig, RouteSource, Suite, gather, load_fleet, load_suite
 from harness.domain import Check, DeviceKind, NamedBlob, Plan, canonical_json
 from harness.errors import ConfigError, ConfigMistakesError, NothingToRunError
+from harness.pipeline.intents import Declared, declare
 from harness.pipeline.request import ModelChoice, Request
 from harness.plan import Case, make_plan
 from harness.recording.corpus import CORPUS_FILE, Corpus
@@ -27,7 +28,10 @@ _UNKNOWN_RUNTIME = "as installed on the device"
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A plan with what is needed to carry it out: where each blob lies here, the devices, the checks by replayer."""
+    """A plan with what is needed to carry it out: where each blob lies here, the devices, the checks by replayer.
+
+    `declared` is what the change is said to do; the checks are as that leaves them.
+    """
 
     suite: Suite
     fleet: Fleet
@@ -36,6 +40,7 @@ class Prepared:
     checks: dict[str, tuple[Check, ...]]
     candidate: dict[str, str]
     baseline: dict[str, str]
+    declared: Declared = Declared()  # noqa: RUF009 frozen, and nothing declared
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +58,7 @@ def prepare(request: Request, store: Store) -> Prepared:
     fleet = load_fleet(request.devices) if request.devices else Fleet((), 2)
     recordings: dict[str, Recording] = {}
     models: dict[str, _Models] = {}
+    declared: list[Declared] = []
 
     def look_for_recordings(source: RouteSource) -> Callable[[], None]:
         def look() -> None:
@@ -69,6 +75,7 @@ def prepare(request: Request, store: Store) -> Prepared:
             *(look_for_recordings(source) for source in suite.routes),
             *(look_for_models(config) for config in suite.replayers),
             lambda: _check_choices(suite, request),
+            lambda: declared.append(declare(suite, request.intents)),
             *(_check_served(suite, fleet, kind) for kind in suite.device_kinds),
         ]
     )
@@ -123,9 +130,10 @@ def prepare(request: Request, store: Store) -> Prepared:
         fleet,
         plan,
         blob_paths,
-        {config.name: config.checks for config in suite.replayers},
+        {config.name: declared[0].checks(config) for config in suite.replayers},
         {name: _label(entry.candidate) for name, entry in models.items()},
         {name: _label(entry.baseline) if entry.baseline else "approved" for name, entry in models.items()},
+        declared[0],
     )
 
 
