@@ -17,7 +17,7 @@ from junitparser import Error, Failure, Properties, Property, Skipped
 from junitparser.xunit2 import FlakyError, JUnitXml, RerunError, TestCase, TestSuite
 
 from harness.report.budget import TEXT_LIMIT, Budget, clean
-from harness.report.trials import crashed_once, entry_words, every_attempt, repeat_words
+from harness.report.trials import entry_words, every_attempt, repeat_words
 from harness.verdict import (
     Attempt,
     CheckResult,
@@ -238,7 +238,7 @@ def _case_properties(result: JobResult, check: CheckResult | None) -> list[tuple
         ("attempts", str(len(result.attempts))),
         ("reused", "yes" if result.reused else "no"),
         *((f"attempt.{number}", _attempt_words(attempt)) for number, attempt in enumerate(result.attempts, 1)),
-        ("crashed_on", ", ".join(dict.fromkeys(attempt.device for attempt in crashed_once(result)))),
+        ("crashed_on", ", ".join(dict.fromkeys(attempt.device for attempt in result.lone_crashes))),
         ("blame", result.blame.value if result.blame else ""),
         ("repeated", result.repeated),
         *((f"repeat.{number}", repeat_words(repeat)) for number, repeat in enumerate(result.confirmations, 1)),

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from harness.domain import QuarantineEntry
 from harness.report.budget import clean
-from harness.report.trials import counted, crashed_once, devices_of, in_a_line, trial_text
+from harness.report.trials import counted, devices_of, in_a_line, trial_text
 from harness.verdict import Attempt, Closeness, JobResult, RunRecord, Verdict, gate
 
 _SHOWN_TRIALS = 20  # of a kind; the rest is counted
@@ -38,7 +38,7 @@ def render_summary(record: RunRecord, run_folder: str) -> str:
 
 def _notes(record: RunRecord) -> list[str]:
     """What nobody is blamed for and somebody should know: lone crashes, quarantines that are over or not needed."""
-    notes = [_lone_crash(result, attempt) for result in record.results for attempt in crashed_once(result)]
+    notes = [_lone_crash(result, attempt) for result in record.results for attempt in result.lone_crashes]
     expired: dict[QuarantineEntry, None] = {}
     passing: dict[QuarantineEntry, list[bool]] = {}
     for result in record.results:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from harness.domain import QuarantineEntry
-from harness.errors import ProductCrashError
 from harness.report.budget import clean
 from harness.verdict import (
     FIRST_TO_MOVE,
@@ -15,13 +14,11 @@ from harness.verdict import (
     Closeness,
     Confirmation,
     Finding,
-    FindingKind,
     JobResult,
     Severity,
     Verdict,
 )
 
-_CRASH = ProductCrashError.__name__
 _LEAST_COLUMN, _WIDEST_COLUMN = 16, 26
 
 
@@ -106,13 +103,6 @@ def in_a_line(result: JobResult) -> str:
 def every_attempt(result: JobResult) -> tuple[Attempt, ...]:
     """The attempts of the trial, then those of its repeats."""
     return (*result.attempts, *(attempt for repeat in result.confirmations for attempt in repeat.attempts))
-
-
-def crashed_once(result: JobResult) -> tuple[Attempt, ...]:
-    """The attempts in which the software on trial crashed, of a trial in which it did not crash everywhere."""
-    if any(found.kind is FindingKind.CRASH for found in result.blocking):
-        return ()
-    return tuple(attempt for attempt in result.attempts if attempt.error is not None and attempt.error.kind == _CRASH)
 
 
 def distinct(checks: Sequence[CheckResult]) -> list[Finding]:

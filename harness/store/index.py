@@ -1,4 +1,4 @@
-"""What was worked out before, in one SQLite file: traces of jobs, results of comparisons, digests of files.
+"""What was worked out before, in one SQLite file: traces of jobs, results of comparisons and repeats, digests of files.
 
 Everything here can be worked out again, so a damaged database is set aside and a new one begun.
 """
@@ -19,13 +19,14 @@ from pydantic import TypeAdapter, ValidationError
 from harness.domain import Blob, canonical_json
 from harness.errors import DataError
 from harness.files import file_sha256
-from harness.verdict import CheckResult
+from harness.verdict import CheckResult, Confirmation
 
 _VERSION = 1
 _TABLES = (
     "CREATE TABLE IF NOT EXISTS traces (job_id TEXT PRIMARY KEY, sha256 TEXT NOT NULL, facts TEXT NOT NULL)",
     "CREATE TABLE IF NOT EXISTS checks (key TEXT PRIMARY KEY, checks TEXT NOT NULL)",
     "CREATE TABLE IF NOT EXISTS metrics (key TEXT PRIMARY KEY, content BLOB NOT NULL)",
+    "CREATE TABLE IF NOT EXISTS repeats (key TEXT PRIMARY KEY, told TEXT NOT NULL)",
     "CREATE TABLE IF NOT EXISTS digests (path TEXT PRIMARY KEY, stat TEXT NOT NULL, sha256 TEXT NOT NULL)",
 )
 _CHECKS = TypeAdapter(tuple[CheckResult, ...])
@@ -40,6 +41,18 @@ class StoredTrace:
 
     sha256: str
     facts: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Repeats:
+    """What repeating a failed trial told, in the words of the `run` that did."""
+
+    run: str
+    words: str
+    confirmations: tuple[Confirmation, ...]
+
+
+_REPEATS = TypeAdapter(Repeats)
 
 
 class Index:
@@ -96,6 +109,22 @@ class Index:
         """The values of an equal measurement, if they are known."""
         row = self._read("SELECT content FROM metrics WHERE key = ?", key)
         return row[0] if row else None
+
+    def forget_trace(self, job_id: str) -> None:
+        """What job `job_id` gave is not to be relied on."""
+        self._write("DELETE FROM traces WHERE job_id = ?", job_id)
+
+    def remember_repeats(self, key: str, told: Repeats) -> None:
+        """A failed trial `key` (its traces and checks) was repeated, and need not be again."""
+        self._write("INSERT OR REPLACE INTO repeats VALUES (?, ?)", key, _REPEATS.dump_json(told).decode())
+
+    def find_repeats(self, key: str) -> Repeats | None:
+        """What the repeats of an equal failed trial told, if they are known and still readable by this program."""
+        row = self._read("SELECT told FROM repeats WHERE key = ?", key)
+        try:
+            return _REPEATS.validate_json(row[0]) if row else None
+        except ValidationError:
+            return None
 
     def digest_file(self, path: Path) -> Blob:
         """Digest of a file, read again only when its size, times or inode changed."""

@@ -18,6 +18,7 @@ from harness.verdict.record import (
 from harness.verdict.results import (
     FIRST_TO_MOVE,
     NOT_RUN,
+    PRODUCT_CRASH,
     Attempt,
     Blame,
     CheckResult,
@@ -35,6 +36,7 @@ __all__ = [
     "FIRST_TO_MOVE",
     "NOT_RUN",
     "OUR_BUG",
+    "PRODUCT_CRASH",
     "RECORD_FORMAT",
     "Attempt",
     "Blame",

@@ -6,10 +6,14 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from harness.domain import QuarantineEntry
-from harness.errors import ErrorDescription
+from harness.errors import ErrorDescription, ProductCrashError
 
 # The "channel" of the finding that says which channel left first, and so where to begin looking.
 FIRST_TO_MOVE = "first to move"
+
+
+# The kind of an error that is a crash of the software on trial.
+PRODUCT_CRASH = ProductCrashError.__name__
 
 
 class Severity(StrEnum):
@@ -175,6 +179,13 @@ class JobResult:
     def blocking(self) -> tuple[Finding, ...]:
         """The findings that close the gate, in check order."""
         return tuple(found for check in self.checks for found in check.findings if found.severity is Severity.BLOCK)
+
+    @property
+    def lone_crashes(self) -> tuple[Attempt, ...]:
+        """The attempts in which the software on trial crashed, of a trial in which it did not crash everywhere."""
+        if any(found.kind is FindingKind.CRASH for found in self.blocking):
+            return ()
+        return tuple(entry for entry in self.attempts if entry.error is not None and entry.error.kind == PRODUCT_CRASH)
 
     @property
     def blocked_checks(self) -> tuple[str, ...]:
