@@ -9,7 +9,7 @@ from types import TracebackType
 from harness.domain import Blob
 from harness.errors import DataError
 from harness.store.blobs import BlobStore
-from harness.store.index import Index, StoredTrace
+from harness.store.index import Index, Repeats, StoredTrace
 from harness.store.ledger import Approval, Ledger
 from harness.trace import Trace, parse_trace
 from harness.verdict import CheckResult
@@ -79,6 +79,18 @@ class Store:
         """The trace of an equal job, if it is known and its blob still here."""
         known = self._index.find_trace(job_id)
         return known if known is not None and self.has(known.sha256) else None
+
+    def forget_trace(self, job_id: str) -> None:
+        """An equal job is replayed again: the trace that `job_id` gave is not to be relied on. Its blob stays."""
+        self._index.forget_trace(job_id)
+
+    def remember_repeats(self, key: str, told: Repeats) -> None:
+        """The failed trial `key` was repeated, and need not be again."""
+        self._index.remember_repeats(key, told)
+
+    def find_repeats(self, key: str) -> Repeats | None:
+        """What the repeats of an equal failed trial told, if known."""
+        return self._index.find_repeats(key)
 
     def remember_checks(self, key: str, checks: tuple[CheckResult, ...]) -> None:
         """Comparison `key` came out as `checks`."""
