@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import parse_qsl, urlsplit
 
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
@@ -24,7 +23,7 @@ class Address:
 
     def __str__(self) -> str:
         """For people: without a password."""
-        return str(self.path) if self.url is None else self.url.render_as_string(hide_password=True)
+        return str(self.path) if self.url is None else _shown(self.url)
 
 
 def parse_address(text: str, from_file: bool = False) -> Address:
@@ -32,21 +31,21 @@ def parse_address(text: str, from_file: bool = False) -> Address:
 
     An address that came from a file may hold no password: files are committed, copied and shown.
     """
+    if not text.strip() or "\0" in text:
+        raise ConfigError("no address of a shelf", remedy=f"write {_EXAMPLE}")
     if "://" not in text:
-        if not text.strip():
-            raise ConfigError("an empty address of a shelf", remedy=f"write {_EXAMPLE}")
         return Address(path=Path(os.path.abspath(Path(text).expanduser())))  # noqa: PTH100 links stay as they are
-    if from_file and _has_password(text):
-        raise ConfigError(
-            "a password in the address of the shelf",
-            where=_without_query(text),
-            remedy="put it in a file of its own that PGPASSFILE names, or the whole address in CLOSET_SHELF",
-        )
     try:
         url = make_url(text)
-    except ArgumentError:
-        raise ConfigError("not an address of a shelf", where=_without_query(text), remedy=f"write {_EXAMPLE}") from None
-    backend = url.get_backend_name()
+        backend = url.get_backend_name()
+    except (ArgumentError, ValueError):  # the text is not shown: nobody knows what of it is a password
+        raise ConfigError("not an address of a shelf", remedy=f"write {_EXAMPLE}") from None
+    if from_file and (url.password is not None or _secret_keys(url)):
+        raise ConfigError(
+            "a password in the address of the shelf",
+            where=_shown(url),
+            remedy="put it in a file of its own that PGPASSFILE names, or the whole address in CLOSET_SHELF",
+        )
     if backend == "sqlite" and url.database:
         return parse_address(url.database)
     if backend not in {"postgresql", "postgres"}:
@@ -54,13 +53,10 @@ def parse_address(text: str, from_file: bool = False) -> Address:
     return Address(url=url.set(drivername="postgresql+psycopg"))
 
 
-def _has_password(text: str) -> bool:
-    parts = urlsplit(text)
-    return parts.password is not None or any(key.lower() == "password" for key, _ in parse_qsl(parts.query))
+def _secret_keys(url: URL) -> list[str]:
+    """Parameters such as `password` and `sslpassword`."""
+    return [key for key in url.query if "password" in key.lower()]
 
 
-def _without_query(text: str) -> str:
-    """The address with nothing secret in it, for messages."""
-    parts = urlsplit(text)
-    host = parts.netloc.rpartition("@")[2]
-    return f"{parts.scheme}://{host}{parts.path}"
+def _shown(url: URL) -> str:
+    return url.difference_update_query(_secret_keys(url)).render_as_string(hide_password=True)

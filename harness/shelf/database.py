@@ -29,12 +29,9 @@ Result = TypeVar("Result")
 DEADLINE_S = 30.0
 _BUSY_S = 1.0
 _LOCK_S = 5.0
-# A session that sits in a transaction is a frozen process: the server ends it, so that it does not hold up the others.
-_IDLE_S = 10.0
-_STATEMENT_S = 20.0
 _LOCKED = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
-# Serialisation failure, deadlock, lock not available: another transaction was in the way.
-_IN_THE_WAY = frozenset({"40001", "40P01", "55P03"})
+# Serialisation failure, deadlock, lock not available, statement timeout: another transaction was in the way.
+_IN_THE_WAY = frozenset({"40001", "40P01", "55P03", "57014"})
 _POSTGRES_CONNECT = {
     "connect_timeout": 10,
     "application_name": "closet",
@@ -170,6 +167,7 @@ def _open_file(path: Path, deadline_s: float) -> sa.Engine:
 def _open_server(address: Address, deadline_s: float) -> sa.Engine:
     url = address.url
     assert url is not None  # noqa: S101 an address is one or the other
+    lock_s = min(_LOCK_S, deadline_s)
     given = {name: value for name, value in _POSTGRES_CONNECT.items() if name not in url.query}
     try:
         engine = sa.create_engine(url, connect_args=given, pool_size=8, max_overflow=56)
@@ -180,12 +178,13 @@ def _open_server(address: Address, deadline_s: float) -> sa.Engine:
     @sa.event.listens_for(engine, "connect")
     def configure(connection: Any, _: object) -> None:
         with connection.cursor() as cursor:
+            # A session that sits in a transaction is a frozen process: it shall not hold up the others.
             for name, most_s in (
-                ("lock_timeout", _LOCK_S),
-                ("statement_timeout", _STATEMENT_S),
-                ("idle_in_transaction_session_timeout", _IDLE_S),
+                ("lock_timeout", lock_s),
+                ("statement_timeout", 4 * lock_s),
+                ("idle_in_transaction_session_timeout", 2 * lock_s),
             ):
-                cursor.execute(f"SET {name} = {1000 * min(most_s, deadline_s):.0f}")
+                cursor.execute(f"SET {name} = {1000 * most_s:.0f}")
         connection.commit()
 
     return engine
@@ -198,7 +197,7 @@ def _is_in_the_way(error: DBAPIError) -> bool:
 
 
 def _is_lost(error: DBAPIError) -> bool:
-    """The connection broke, or there was none: classes 08 (connection) and 57P (shutdown), 25P03 (idle too long)."""
+    """The connection broke, or there was none: class 08 (connection), 57P (shutdown), 25P03 (idle in transaction)."""
     if isinstance(error.orig, sqlite3.Error) or isinstance(error, IntegrityError):
         return False
     state = getattr(error.orig, "sqlstate", None)

@@ -32,11 +32,9 @@ def refuse_unavailable(
     if any(health.given_out for health in known_healths):
         return
     states = " or ".join(sorted({health.state.value for health in known_healths}, reverse=True))
-    names = "; ".join(
-        f"{health.device} ({health.reason or health.state.value}, {health.since})" for health in known_healths
-    )
+    names = [f"{health.device} ({health.reason or health.state.value}, {health.since})" for health in known_healths]
     raise ConfigError(
-        f"no device is {label}: only {states} devices are: {names}",
+        f"no device is {label}: only {states} devices are: {', '.join(names)}",
         where=where,
-        remedy=f"mend one, then closet devices release {suited[0]}",
+        remedy=f"mend {'it' if len(suited) == 1 else 'one'}, then closet devices release {suited[0]}",
     )
