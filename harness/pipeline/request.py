@@ -27,6 +27,7 @@ class Request:
     candidate: tuple[ModelChoice, ...] = ()
     baseline: tuple[ModelChoice, ...] = ()
     only: tuple[str, ...] = ()
+    intents: tuple[Path, ...] = ()
     command: tuple[str, ...] = ()
 
 
