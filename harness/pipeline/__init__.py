@@ -14,6 +14,7 @@ from harness import __version__
 from harness.domain import Priority, Trial
 from harness.errors import ClosetError, refused_here
 from harness.files import write_text
+from harness.pipeline.claims import judge_run
 from harness.pipeline.collect import Replayed
 from harness.pipeline.events import Judged, Observer, Planned
 from harness.pipeline.execute import Replays, stored
@@ -88,6 +89,8 @@ def execute_run(
                 if time.monotonic() - written_s > _WRITE_EVERY_S:
                     written_s = time.monotonic()
                     write(record)
+        if not stop.is_set():
+            record = replace(record, claims=judge_run(prepared, results, store, run=folder.name))
     except Exception as error:  # noqa: BLE001 whatever it was must be in the record, where the gate sees it
         cause = refused_here(error) if isinstance(error, OSError) else error
         if isinstance(cause, ClosetError):
@@ -134,6 +137,10 @@ def _first_record(request: Request, prepared: Prepared, folder: Path, results: M
         },
         results=tuple(results.values()),
         harness_version=__version__,
+        declared=prepared.declared.digest,
+        planned_claims=prepared.declared.planned_names,
+        claims=prepared.declared.planned,
+        gate_policy=prepared.declared.policy,
     )
 
 

@@ -30,6 +30,7 @@ class RunRecord:
     interrupted: bool = False
     harness_error: str = ""
     harness_version: str = ""
+    declared: str = ""
     planned_claims: tuple[str, ...] = ()
     claims: tuple[ClaimResult, ...] = ()
     gate_policy: GatePolicy = PR_POLICY
