@@ -1,7 +1,8 @@
 """A record in, text out. Decides nothing: every verdict and the gate come from `harness.verdict`."""
 
+from harness.report.claims import render_claims
 from harness.report.junit import render_junit
 from harness.report.summary import render_summary, trial_rows
 from harness.report.trials import render_trial
 
-__all__ = ["render_junit", "render_summary", "render_trial", "trial_rows"]
+__all__ = ["render_claims", "render_junit", "render_summary", "render_trial", "trial_rows"]

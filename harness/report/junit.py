@@ -1,6 +1,6 @@
 """The record as JUnit XML, as Jenkins, GitLab and GitHub really read it.
 
-One testcase a trial × check. `<failure>` is a regression, `<error>` is infrastructure, not executed or the harness,
+One testcase a trial × check, and one a claim. `<failure>` is a regression, `<error>` is infrastructure, not executed or the harness,
 `<skipped>` is quarantined. The exit code decides the job, never this file: readers differ in what they count.
 
 Jenkins' published schema (xunit plugin, junit-10) knows `properties` in a suite but not in a testcase, where pytest,
@@ -17,6 +17,7 @@ from junitparser import Error, Failure, Properties, Property, Skipped
 from junitparser.xunit2 import FlakyError, JUnitXml, RerunError, TestCase, TestSuite
 
 from harness.report.budget import TEXT_LIMIT, Budget, clean
+from harness.report.claims import claims_suite
 from harness.report.trials import entry_words, every_attempt, repeat_words
 from harness.verdict import (
     Attempt,
@@ -73,6 +74,8 @@ def render_junit(record: RunRecord, *, testcase_properties: bool = True) -> str:
         ]
         suite.add_testcases(cases)
         root.append(suite)
+    if record.claims:
+        root.append(claims_suite(record, budget))
     root.update_statistics()
     return _canonical(root)
 

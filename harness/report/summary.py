@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from harness.domain import QuarantineEntry
 from harness.report.budget import clean
+from harness.report.claims import render_claims
 from harness.report.trials import counted, devices_of, in_a_line, trial_text
 from harness.verdict import Attempt, Closeness, JobResult, RunRecord, Verdict, gate
 
@@ -24,13 +25,16 @@ def render_summary(record: RunRecord, run_folder: str) -> str:
         blocks += [_block(result, record, run_folder) for result in trials[:_SHOWN_TRIALS]]
         if len(trials) > _SHOWN_TRIALS:
             blocks.append(f"{verdict.value:<7}{len(trials) - _SHOWN_TRIALS} more, in {run_folder}/junit.xml")
+    if claims := render_claims(record):
+        blocks.append(claims)
     if notes := _notes(record):
         more = len(notes) - _SHOWN_NOTES
         shown = [*notes[:_SHOWN_NOTES], *([f"{more} more, in {run_folder}/junit.xml"] if more > 0 else [])]
         blocks.append("\n".join(f"NOTE   {clean(note, 500)}" for note in shown))
     state = "OPEN" if decided.is_open else "CLOSED"
+    warned = f" · warning: {', '.join(decided.warnings)}" if decided.warnings else ""
     blocks.append(
-        f"gate {state}, exit {int(decided.exit_code)}: {clean(decided.reason, 500)} · {duration(record.duration_s)} · "
+        f"gate {state}, exit {int(decided.exit_code)}: {clean(decided.reason + warned, 500)} · {duration(record.duration_s)} · "
         f"{run_folder}/junit.xml"
     )
     return "\n\n".join(blocks) + "\n"
