@@ -9,6 +9,8 @@ from pathlib import Path
 
 import click
 
+from harness.cli.device_care import check
+from harness.cli.devices import devices_option
 from harness.closet.provision.enrolment import HostKey, agreed_kind, fetch_host_key, log_in
 from harness.closet.provision.installing import Sources, unprovision
 from harness.closet.provision.installing import provision as install
@@ -16,15 +18,11 @@ from harness.closet.provision.requirements import WORKER_LOCK
 from harness.config import load_fleet
 from harness.config.entries import add_device, use_environment
 from harness.domain import Device, DeviceKind
-from harness.errors import ConfigError, HostKeyError
+from harness.errors import ConfigError, ExitCode, HostKeyError
 from harness.pipeline.runs import closet_home
 
 _KEYS = ("~/.ssh/closet", "~/.ssh/id_ed25519", "~/.ssh/id_rsa")
 _WHEELHOUSES = "wheelhouses"
-
-_devices_option = click.option(
-    "--devices", "devices_file", type=click.Path(path_type=Path), default=Path("devices.yaml"), show_default=True
-)
 
 
 @click.command(
@@ -34,7 +32,7 @@ _devices_option = click.option(
 )
 @click.argument("name")
 @click.argument("address")
-@_devices_option
+@devices_option
 @click.option("--kind", type=click.Choice([kind.value for kind in DeviceKind]), help="Default: what the device says.")
 @click.option("--user", default="comma", show_default=True)
 @click.option("--port", type=click.IntRange(1, 65535), default=22, show_default=True)
@@ -85,7 +83,7 @@ def add(
     said = agreed_kind(log_in(device), kind or "", f"{name} ({address}:{port})")
     device = replace(device, kind=said)
     add_device(devices_file, device, key=key if key.startswith(("~", "/")) else str(key_path))
-    click.echo(f"{name} is a {said.value}; written to {devices_file}")
+    click.echo(f"{name}: {said.value}, written to {devices_file}")
     click.echo(f"next: closet devices provision {name}")
 
 
@@ -94,7 +92,7 @@ def add(
     short_help="Make a device ready: a private Python environment.",
 )
 @click.argument("name")
-@_devices_option
+@devices_option
 @click.option("--remove", is_flag=True, help="Take away everything that was brought to the device.")
 @click.option(
     "--python", default="", metavar="PATH", help="The Python there to build on. Default: the first that will do."
@@ -114,7 +112,9 @@ def add(
     help="Other packages, pinned with hashes. Default: what the replayers need.",
 )
 @click.option("--force-offline", is_flag=True, help="Only wheels that are kept here already.")
+@click.pass_context
 def provision(
+    context: click.Context,
     name: str,
     devices_file: Path,
     remove: bool,
@@ -122,23 +122,25 @@ def provision(
     wheelhouse: Path | None,
     lock: Path,
     force_offline: bool,
-) -> None:
+) -> int:
     """Build the environment that jobs run in, in the work folder of the device and nowhere else.
 
     The wheels are fetched here and sent there: the device needs no internet. What was in use stays in use until the new
-    environment has been built and tried. Does nothing when it is there already.
+    environment has been built and tried; then the device is checked as `closet devices check` does. Does nothing when
+    the environment is there already.
     """
     device = _known(devices_file, name)
     if remove:
         left = unprovision(device, say=click.echo)
         click.echo(f"{name}: removed" + (f"; not ours, and left: {', '.join(left)}" if left else ""))
-        return
+        return ExitCode.GATE_OPEN
     sources = Sources(closet_home() / _WHEELHOUSES, lock.absolute(), wheelhouse, force_offline)
     done = install(device, sources, python=python, say=click.echo)
     if use_environment(devices_file, name):
         click.echo(f"{devices_file}: `python` of {name} taken out, so that the environment is used")
     made = f"ready, {done.staged_bytes / 1e6:.0f} MB sent" if done.made else "nothing to do"
     click.echo(f"{name}: {made}; {done.python} on Python {done.version}")
+    return int(context.invoke(check, names=(name,), devices_file=devices_file)) if done.made else ExitCode.GATE_OPEN
 
 
 def _default_key() -> str:

@@ -106,7 +106,11 @@ def _survey(device: Device, python: str) -> tuple[str, Survey]:
     connection = connect(device, Deadline.after(CONNECT_S))
     try:
         named = _named(device, python)
-        return connection.where, take_survey(connection, device.work_folder, (named,) if named else ())
+        survey = take_survey(connection, device.work_folder, (named,) if named else ())
+        beneath = survey.environment_base
+        if not named and beneath and all(entry.base != beneath for entry in survey.interpreters):
+            survey = take_survey(connection, device.work_folder, (beneath,))  # somebody had named it, once
+        return connection.where, survey
     finally:
         connection.close()
 

@@ -84,7 +84,7 @@ class Interpreter:
 
 @dataclass(frozen=True, slots=True)
 class Survey:
-    """`environment` is the key of the environment that is there, empty when there is none."""
+    """`environment` is the key of the environment that is there, and what it was made from; empty without one."""
 
     interpreters: tuple[Interpreter, ...]
     free_bytes: int
@@ -118,8 +118,11 @@ def take_survey(connection: Connection, work_folder: str, first: Sequence[str] =
 
 
 def choose(survey: Survey, named: str, where: str) -> tuple[Interpreter, Target]:
-    """The Python to build on: the one `named`, else the first that will do. DeviceUnhealthyError when none will."""
-    for interpreter in survey.interpreters:
+    """The Python to build on: the one `named`, else the one beneath the environment that is there, else the first.
+
+    DeviceUnhealthyError when none will do.
+    """
+    for interpreter in sorted(survey.interpreters, key=lambda entry: entry.base != survey.environment_base):
         if interpreter.target is not None and (not named or interpreter.wanted == named):
             return interpreter, interpreter.target
     if named:
