@@ -227,7 +227,8 @@ class Trial:
     """One planned judgement: the candidate's job held against the baseline's.
 
     Exactly one of `baseline_job` (replay it too) and `baseline_trace` (digest of an approved trace) is set, or
-    neither when no baseline is approved: then the trial ends in ERROR, and says so.
+    neither when no baseline is approved: then the trial ends in ERROR, and says so. `also_accepted` are the digests of
+    other approved traces: the candidate may be like any of them.
     """
 
     segment: SegmentId
@@ -236,6 +237,7 @@ class Trial:
     candidate: ReplayJob
     baseline_job: ReplayJob | None = None
     baseline_trace: str = ""
+    also_accepted: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:

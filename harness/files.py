@@ -49,6 +49,16 @@ def write_bytes(path: Path, content: bytes) -> None:
         stream.write(content)
 
 
+def write_new_bytes(path: Path, content: bytes) -> None:
+    """Put `content` at `path`, whole, unless somebody did before: then FileExistsError, and theirs stays."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{path.name}.", suffix=".part", dir=path.parent) as folder:
+        temporary = Path(folder) / path.name
+        write_bytes(temporary, content)
+        os.link(temporary, path)
+    _sync_folder(path.parent)
+
+
 def write_text(path: Path, content: str) -> None:
     """Put `content` at `path` as UTF-8, atomically."""
     write_bytes(path, content.encode())

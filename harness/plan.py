@@ -17,8 +17,8 @@ _VIDEO_BYTES_PER_S = 76.5e6 / 60  # a device's HEVC: 76.5 MB a minute
 class Case:
     """One recording and replayer with the models to try on it.
 
-    `baseline` is the model to replay beside the candidate; None means that `approved` (a trace digest by device kind)
-    is what the candidate is held against.
+    `baseline` is the model to replay beside the candidate; None means that `approved` (digests of the accepted
+    traces by device kind, newest first) is what the candidate is held against.
     """
 
     segment: SegmentId
@@ -28,7 +28,7 @@ class Case:
     options: Mapping[str, Json]
     candidate: tuple[NamedBlob, ...]
     baseline: tuple[NamedBlob, ...] | None
-    approved: Mapping[DeviceKind, str]
+    approved: Mapping[DeviceKind, tuple[str, ...]]
 
 
 def make_plan(
@@ -50,10 +50,9 @@ def make_plan(
         for kind, runtime in runtimes.items():
             candidate = _job(case, case.candidate, kind, runtime)
             baseline = None if case.baseline is None else _job(case, case.baseline, kind, runtime)
+            accepted = case.approved.get(kind, ()) if baseline is None else ()
             trials.append(
-                Trial(case.segment, case.replayer, kind, candidate, baseline, case.approved.get(kind, ""))
-                if baseline is None
-                else Trial(case.segment, case.replayer, kind, candidate, baseline)
+                Trial(case.segment, case.replayer, kind, candidate, baseline, "".join(accepted[:1]), accepted[1:])
             )
             jobs = {job.id: job for job in (candidate, baseline) if job is not None and job.id not in planned}
             planned |= jobs.keys()

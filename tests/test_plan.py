@@ -26,7 +26,7 @@ def case(number: int, candidate: str = "new", baseline: str | None = "old", vide
         {"frames": 20},
         (named("driving_vision.onnx", candidate),),
         None if baseline is None else (named("driving_vision.onnx", baseline),),
-        {DeviceKind.EMULATED: "approved"},
+        {DeviceKind.EMULATED: ("approved", "also")},
     )
 
 
@@ -36,7 +36,7 @@ def test_candidate_and_baseline_share_a_task() -> None:
     (trial,) = plan.trials
     assert trial.baseline_job is not None
     assert [job.id for job in task.jobs] == [trial.candidate.id, trial.baseline_job.id]
-    assert trial.baseline_trace == "", "a replayed baseline is not mixed with an approved one"
+    assert (trial.baseline_trace, trial.also_accepted) == ("", ()), "a replayed baseline is not mixed with an approved one"
     assert (task.tags, task.deadline_s) == (("tag",), 60.0)
     assert set(task.blobs) == {"log0", "video0", "new", "old"}
 
@@ -44,6 +44,7 @@ def test_candidate_and_baseline_share_a_task() -> None:
 def test_an_approved_trace_stands_in_for_the_baseline() -> None:
     plan = make_plan("pr", [case(0, baseline=None)], RUNTIMES, (), 60.0)
     assert [trial.baseline_trace for trial in plan.trials] == ["approved", ""]
+    assert [trial.also_accepted for trial in plan.trials] == [("also",), ()]
     assert all(len(task.jobs) == 1 for task in plan.tasks)
 
 

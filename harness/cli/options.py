@@ -24,6 +24,13 @@ def suite_options(command: _Command) -> _Command:
     """SUITE and what may be said beside it: models, devices, a selection."""
     for decorate in (
         click.option(
+            "--branch",
+            default="",
+            envvar="CLOSET_BRANCH",
+            metavar="NAME",
+            help="Baselines approved on this branch lie over those of main. Also CLOSET_BRANCH.",
+        ),
+        click.option(
             "--only",
             multiple=True,
             metavar="PATTERN",
@@ -61,6 +68,7 @@ def make_request(
     devices_file: Path | None,
     only: tuple[str, ...],
     command: tuple[str, ...] = (),
+    branch: str = "",
 ) -> Request:
     """What was asked for, with absolute paths."""
     if devices_file is None and Path(_DEVICES_FILE).is_file():
@@ -71,7 +79,8 @@ def make_request(
         _choices(candidate),
         _choices(baseline),
         only,
-        command,
+        branch=branch,
+        command=command,
     )
 
 

@@ -77,11 +77,12 @@ def plan(
     baseline: tuple[str, ...],
     devices_file: Path | None,
     only: tuple[str, ...],
+    branch: str,
     as_json: bool,
 ) -> None:
     """Show what a run would do: every task, its kind of device, cost, and whether its traces are stored already."""
     store = open_store()
-    prepared = prepare(make_request(suite, candidate, baseline, devices_file, only), store)
+    prepared = prepare(make_request(suite, candidate, baseline, devices_file, only, branch=branch), store)
     planned = prepared.plan
     done = {job_id for job_id in planned.jobs if store.find_trace(job_id)}
     rows = [_task_row(task, done) for task in planned.tasks]
@@ -123,6 +124,7 @@ def run(
     baseline: tuple[str, ...],
     devices_file: Path | None,
     only: tuple[str, ...],
+    branch: str,
     junit: Path | None,
     run_dir: Path | None,
     as_json: bool,
@@ -132,7 +134,7 @@ def run(
     Progress goes to standard error, the summary (or the record, with --json) to standard output. Ctrl-C ends the
     remote jobs and keeps what is done; `closet resume` goes on from there.
     """
-    request = make_request(suite, candidate, baseline, devices_file, only, ("closet", *given))
+    request = make_request(suite, candidate, baseline, devices_file, only, ("closet", *given), branch)
     if run_dir is not None and (run_dir / RECORD).exists():
         raise ConfigError("there is a run in it", where=str(run_dir), remedy="closet resume goes on with it")
     return _carry_out(request, run_dir, junit, as_json)

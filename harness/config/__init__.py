@@ -54,7 +54,8 @@ class Suite:
     """What is replayed, how it is judged, and on which devices.
 
     With `confirm` a FAIL is repeated before anybody is blamed, at most `confirm_most` of them a run. `policy` says
-    which answers to the claims of `intents` close the gate.
+    which answers to the claims of `intents` close the gate. Only baselines signed by one of `signers` (a file of allowed
+    signers) are used, where one is named.
     """
 
     name: str
@@ -71,6 +72,7 @@ class Suite:
     quarantine_path: Path | None = None
     intents: tuple[Intent, ...] = ()
     policy: GatePolicy | None = None
+    signers: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +154,7 @@ def load_suite(path: Path) -> Suite:
         quarantine_path,
         _intents(suite, path, places),
         None if suite.policy is None else make_policy(suite.policy),
+        None if suite.signers is None else _resolved(folder, suite.signers),
     )
 
 

@@ -134,6 +134,7 @@ class SuiteFile(_Strict):
     quarantine: str | None = Field(default=None, min_length=1)
     intent: IntentFile | None = None
     intents: list[str] = Field(default_factory=list)
+    signers: str | None = Field(default=None, min_length=1)
     policy: PolicyFile | None = None
 
 

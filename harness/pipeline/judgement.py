@@ -67,7 +67,8 @@ def judge_trial(
         )
     elif error is None:
         try:
-            results = (CheckResult(REPLAY_CHECK, Closeness.EXACT), *_compared(baseline_trace, candidate, checks, store))
+            baseline_trace, compared = _held_against((baseline_trace, *trial.also_accepted), candidate, checks, store)
+            results = (CheckResult(REPLAY_CHECK, Closeness.EXACT), *compared)
         except ClosetError as caught:
             error = caught.describe()
     return JobResult(
@@ -84,6 +85,26 @@ def judge_trial(
         baseline_trace,
         reused=candidate.reused and (baseline is None or baseline.reused),
     )
+
+
+def _held_against(
+    accepted: tuple[str, ...], candidate: Replayed, checks: tuple[Check, ...], store: Store
+) -> tuple[str, tuple[CheckResult, ...]]:
+    """The accepted trace that the candidate is like, and the checks; like none: the newest that could be compared."""
+    first: tuple[str, tuple[CheckResult, ...]] | None = None
+    refused: ClosetError | None = None
+    for trace in accepted:
+        try:
+            compared = trace, _compared(trace, candidate, checks, store)
+        except ClosetError as error:
+            refused = refused or error
+            continue
+        if judge(compared[1], None) is Verdict.PASS:
+            return compared
+        first = first or compared
+    if first is None:
+        raise refused or DataError("no accepted trace", where=candidate.job_id, remedy="closet bless approves one")
+    return first
 
 
 def _compared(

@@ -21,7 +21,7 @@ from harness.recording.names import parse_selector
 from harness.replay import REPLAYERS, inputs_needed
 from harness.replay.models import find_model
 from harness.replay.runtime import runtime_key
-from harness.store import Store
+from harness.store import Approval, Store
 
 _UNKNOWN_RUNTIME = "as installed on the device"
 
@@ -94,6 +94,15 @@ def prepare(request: Request, store: Store) -> Prepared:
         blob_paths[blob.sha256] = path
         return NamedBlob(name, blob)
 
+    store.baselines.sync()
+
+    def accepted(recording: Recording, config: ReplayerConfig, kind: DeviceKind) -> tuple[Approval, ...]:
+        options = canonical_json(dict(config.options))
+        found = store.accepted(str(recording.segment), config.name, kind, options, branch=request.branch)
+        if suite.signers is not None and models[config.name].baseline is None:
+            store.baselines.require_signed(found, suite.signers)
+        return found
+
     # A trace made by other code is never taken for what this code would make, whether or not its version was raised.
     code = code_bundle()[0].sha256[:12]
     cases = [
@@ -110,13 +119,8 @@ def prepare(request: Request, store: Store) -> Prepared:
             tuple(named(name, path) for name, path in entry.candidate),
             None if entry.baseline is None else tuple(named(name, path) for name, path in entry.baseline),
             {
-                kind: approval.trace_sha256
+                kind: tuple(approval.trace_sha256 for approval in accepted(recording, entry.config, kind))
                 for kind in suite.device_kinds
-                if (
-                    approval := store.approved(
-                        str(recording.segment), entry.config.name, kind, canonical_json(dict(entry.config.options))
-                    )
-                )
             },
         )
         for recording in chosen

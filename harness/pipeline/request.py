@@ -20,7 +20,10 @@ class ModelChoice:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One execution of a suite, as asked for. All paths are absolute."""
+    """One execution of a suite, as asked for. All paths are absolute.
+
+    `branch` is whose approvals lie over those of main.
+    """
 
     suite: Path
     devices: Path | None = None
@@ -28,6 +31,7 @@ class Request:
     baseline: tuple[ModelChoice, ...] = ()
     only: tuple[str, ...] = ()
     intents: tuple[Path, ...] = ()
+    branch: str = ""
     command: tuple[str, ...] = ()
 
 

@@ -39,6 +39,6 @@ def _changed(result: JobResult, trial: Trial, prepared: Prepared) -> list[str]:
         return []
     was, now = result.provenance, provenance(trial, prepared.checks[trial.replayer])
     changed = [name for name in sorted((was.keys() | now.keys()) - _DERIVED) if was.get(name) != now.get(name)]
-    if trial.baseline_job is None and trial.baseline_trace != result.baseline_trace:
+    if trial.baseline_job is None and result.baseline_trace not in (trial.baseline_trace, *trial.also_accepted):
         changed.append("approved baseline")
     return changed

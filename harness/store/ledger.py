@@ -7,53 +7,17 @@ all. A line that a kill cut short lacks its end; it is ignored when reading and 
 from __future__ import annotations
 
 import fcntl
-import json
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from pydantic import TypeAdapter, ValidationError
-
-from harness.domain import canonical_json, json_digest
 from harness.errors import DataError
+from harness.store.approvals import MAIN, Approval, Batch, filled_in, make_batch, parse_batch, standing
 
 _WAIT_S = 30.0
 _POLL_S = 0.01
-
-
-@dataclass(frozen=True, slots=True)
-class Approval:
-    """One trace made the baseline of its segment, replayer and device kind.
-
-    `when` is ISO 8601 and given by the caller; `run` is where the trace came from; `replaces` the digest that was
-    approved before ("" for the first), filled in when the approval is written. `options` are the replayer's, as
-    canonical JSON: a baseline of the first 400 frames and one of the whole segment stand side by side.
-    """
-
-    when: str
-    who: str
-    reason: str
-    run: str
-    segment: str
-    replayer: str
-    device_kind: str
-    trace_sha256: str
-    replaces: str = ""
-    runtime: str = ""
-    model_digest: str = ""
-    candidate: str = ""
-    options: str = "{}"
-
-    @property
-    def place(self) -> tuple[str, str, str, str]:
-        """What it is the baseline of."""
-        return self.segment, self.replayer, self.device_kind, self.options
-
-
-_BATCH = TypeAdapter(tuple[Approval, ...])
 
 
 class Ledger:
@@ -62,12 +26,20 @@ class Ledger:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._content = b""
-        self._entries: tuple[Approval, ...] = ()
+        self._batches: tuple[Batch, ...] = ()
 
-    def approve(self, entries: Sequence[Approval]) -> tuple[Approval, ...]:
+    def approve(
+        self,
+        entries: Sequence[Approval],
+        *,
+        sign: Callable[[Batch], Batch] | None = None,
+        publish: Callable[[int, Batch], None] | None = None,
+    ) -> tuple[Approval, ...]:
         """Write all `entries`, or none; returns them with `replaces` filled in.
 
-        DataError when two are for the same place, or one lacks who, a reason or a trace.
+        `sign` signs the batch; `publish`, told the batch and its number (from 1), makes it known elsewhere before it is
+        written here: when it raises nothing is written. DataError when two entries are for the same place, or one lacks
+        who, a reason or a trace.
         """
         if not entries:
             return ()
@@ -76,48 +48,56 @@ class Ledger:
                 raise DataError(
                     "an approval needs who, a reason and a trace", where=entry.segment, remedy="give --reason TEXT"
                 )
-        if len({entry.place for entry in entries}) != len(entries):
+        whole = [(entry.place, entry.runtime) for entry in entries if not (entry.beside or entry.withdrawn)]
+        if len(set(whole)) != len(whole):
             raise DataError("two traces approved for one place", where=str(self.path), remedy="approve one of them")
         with self._alone():
-            now = {entry.place: entry.trace_sha256 for entry in self.entries()}
-            batch = tuple(replace(entry, replaces=now.get(entry.place, "")) for entry in entries)
-            values = [asdict(entry) for entry in batch]
-            line = canonical_json({"approvals": values, "sha256": json_digest(values)}) + "\n"
-            self._append(line.encode())
-        return batch
+            batch = make_batch(filled_in(entries, self.entries()))
+            if sign is not None:
+                batch = sign(batch)
+            if publish is not None:
+                publish(len(self._batches) + 1, batch)
+            self._append(batch.line)
+        return batch.approvals
+
+    def add(self, batches: Sequence[Batch]) -> int:
+        """Add batches made elsewhere, as they are; those that are here already are left out. Returns how many."""
+        with self._alone():
+            known = {batch.sha256 for batch in self.batches()}
+            new = [batch for batch in batches if batch.sha256 not in known]
+            for batch in new:
+                self._append(batch.line)
+                self.batches()
+        return len(new)
 
     def approved(self, segment: str, replayer: str, device_kind: str, options: str = "{}") -> Approval | None:
-        """The approval that holds now, if any."""
-        place = (segment, replayer, device_kind, options)
-        return next((entry for entry in reversed(self.entries()) if entry.place == place), None)
+        """The newest approval that holds now on main, if any."""
+        accepted = self.accepted(segment, replayer, device_kind, options)
+        return accepted[0] if accepted else None
+
+    def accepted(
+        self, segment: str, replayer: str, device_kind: str, options: str = "{}", *, branch: str = MAIN
+    ) -> tuple[Approval, ...]:
+        """Every approval that holds now at a place, seen from `branch`; newest first."""
+        return standing(self.entries(), branch).get((segment, replayer, device_kind, options), ())
 
     def entries(self) -> tuple[Approval, ...]:
         """Every approval in the order it was written; DataError naming the line when one is damaged."""
+        return tuple(entry for batch in self.batches() for entry in batch.approvals)
+
+    def batches(self) -> tuple[Batch, ...]:
+        """Every batch in the order it was written."""
         try:
             content = self.path.read_bytes()
         except FileNotFoundError:
             content = b""
         content = content[: content.rfind(b"\n") + 1]
         if content != self._content:
-            lines = content.splitlines()
-            self._entries = tuple(
-                entry for number, line in enumerate(lines, 1) for entry in self._parse_line(line, number)
+            self._batches = tuple(
+                parse_batch(line, where=f"{self.path}:{number}") for number, line in enumerate(content.splitlines(), 1)
             )
             self._content = content
-        return self._entries
-
-    def _parse_line(self, line: bytes, number: int) -> tuple[Approval, ...]:
-        try:
-            value = json.loads(line)
-            if json_digest(value["approvals"]) != value["sha256"]:
-                raise ValueError("digest does not match")
-            return _BATCH.validate_python(value["approvals"])
-        except (ValueError, KeyError, TypeError, ValidationError) as error:
-            raise DataError(
-                "this line of the ledger is damaged",
-                where=f"{self.path}:{number}",
-                remedy="restore the file from a backup; lines are only ever added, so an older copy is a prefix",
-            ) from error
+        return self._batches
 
     def _append(self, line: bytes) -> None:
         """Add `line` after the whole lines just read, over the torn line of a writer that was killed."""

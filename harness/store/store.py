@@ -1,16 +1,22 @@
-"""The closet's memory as one value: `<home>/store/blobs`, `<home>/store/baselines.jsonl`, `<home>/closet.db`."""
+"""The closet's memory as one value: `<home>/store/blobs`, `<home>/store/baselines.jsonl`, `<home>/closet.db`.
+
+`CLOSET_BASELINES` names a depot (a folder, s3://…) where baselines are kept for several closets.
+"""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 
 from harness.domain import Blob
 from harness.errors import DataError
+from harness.store.approvals import MAIN, Approval
+from harness.store.baselines import Baselines, Signature, open_depot
 from harness.store.blobs import BlobStore
 from harness.store.index import Index, Repeats, StoredTrace
-from harness.store.ledger import Approval, Ledger
+from harness.store.ledger import Ledger
 from harness.trace import Trace, parse_trace
 from harness.verdict import CheckResult
 
@@ -18,10 +24,12 @@ from harness.verdict import CheckResult
 class Store:
     """Everything that outlives a run, under the folder `home`."""
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, *, depot: str | None = None) -> None:
+        """`depot` is the address of a depot, by default what `CLOSET_BASELINES` says; empty means none."""
         self.home = home
         self.blobs = BlobStore(home / "store" / "blobs")
-        self._ledger = Ledger(home / "store" / "baselines.jsonl")
+        address = os.environ.get("CLOSET_BASELINES", "") if depot is None else depot
+        self.baselines = Baselines(Ledger(home / "store" / "baselines.jsonl"), self.blobs, open_depot(address))
         try:
             self._index = Index(home / "closet.db")
         except OSError as error:
@@ -66,7 +74,8 @@ class Store:
         return self._index.digest_file(path)
 
     def load_trace(self, sha256: str) -> Trace:
-        """A stored trace, digest checked."""
+        """A stored trace, digest checked; one that is approved comes from the depot when it is not here."""
+        self.baselines.fetch(sha256)
         return parse_trace(self.blobs.read(sha256), where=str(self.blobs.path(sha256)), digest_checked=True)
 
     def remember_trace(self, job_id: str, trace_sha256: str, facts: Mapping[str, str]) -> None:
@@ -108,16 +117,20 @@ class Store:
         """The values of an equal measurement, if known."""
         return self._index.find_metrics(key)
 
-    def approve(self, entries: Sequence[Approval]) -> tuple[Approval, ...]:
+    def approve(self, entries: Sequence[Approval], signature: Signature | None = None) -> tuple[Approval, ...]:
         """Make traces baselines: all of `entries`, or none. Their blobs are read and checked first."""
-        for sha256 in sorted({entry.trace_sha256 for entry in entries}):
-            self.blobs.verified(sha256)
-        return self._ledger.approve(entries)
+        return self.baselines.approve(entries, signature)
 
     def approved(self, segment: str, replayer: str, device_kind: str, options: str = "{}") -> Approval | None:
-        """The baseline that holds now for a place, if any; `options` as canonical JSON."""
-        return self._ledger.approved(segment, replayer, device_kind, options)
+        """The newest baseline that holds now for a place on main, if any; `options` as canonical JSON."""
+        return self.baselines.ledger.approved(segment, replayer, device_kind, options)
+
+    def accepted(
+        self, segment: str, replayer: str, device_kind: str, options: str = "{}", *, branch: str = MAIN
+    ) -> tuple[Approval, ...]:
+        """Every baseline that holds now for a place, seen from `branch`; newest first."""
+        return self.baselines.ledger.accepted(segment, replayer, device_kind, options, branch=branch)
 
     def ledger(self) -> tuple[Approval, ...]:
         """Every approval ever made, in order."""
-        return self._ledger.entries()
+        return self.baselines.ledger.entries()
