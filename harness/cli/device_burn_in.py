@@ -121,12 +121,10 @@ def _lines(name: str, figures: BurnIn) -> list[str]:
     if figures.temperatures_c is not None:
         least, median, most = figures.temperatures_c
         lines.append(f"    hottest zone {least:.0f} … {most:.0f} °C, median {median:.0f} °C")
-    if figures.drift is not None:
+    if figures.median_s is not None:
         drift = figures.drift
-        lines.append(
-            f"    a canary takes {drift.median_s:.2f} s, drift {drift.per_hour:+.1%} an hour "
-            f"(95 % {drift.low:+.1%} … {drift.high:+.1%})"
-        )
+        trend = f", drift {drift.per_hour:+.1%} an hour (95 % {drift.low:+.1%} … {drift.high:+.1%})" if drift else ""
+        lines.append(f"    a canary takes {figures.median_s:.2f} s{trend}")
     return lines
 
 

@@ -13,7 +13,7 @@ from scipy.stats import theilslopes
 from harness.errors import ErrorDescription
 
 CONFIDENCE = 0.95
-_LEAST_FOR_DRIFT = 5
+_LEAST_FOR_DRIFT, _LEAST_FOR_DRIFT_S = 5, 300.0
 _MOST_FOR_DRIFT = 2000  # all pairs are looked at
 
 
@@ -29,9 +29,8 @@ class Round:
 
 @dataclass(frozen=True, slots=True)
 class Drift:
-    """How the time of a canary changes: its median, and share an hour with its interval. Positive is slower."""
+    """How the time of a canary changes: as a share of its median an hour, with its interval. Positive is slower."""
 
-    median_s: float
     per_hour: float
     low: float
     high: float
@@ -39,7 +38,10 @@ class Drift:
 
 @dataclass(frozen=True, slots=True)
 class BurnIn:
-    """The figures of a burn-in. `low` and `high` bound the failure rate, `temperatures_c` is (least, median, most)."""
+    """The figures of a burn-in. `low` and `high` bound the failure rate, `temperatures_c` is (least, median, most).
+
+    `median_s` is what a right canary takes.
+    """
 
     rounds: int
     failures: int
@@ -48,6 +50,7 @@ class BurnIn:
     elapsed_s: float
     causes: tuple[tuple[str, int], ...]
     temperatures_c: tuple[float, float, float] | None
+    median_s: float | None
     drift: Drift | None
 
     @property
@@ -61,6 +64,7 @@ def measure(rounds: Sequence[Round]) -> BurnIn:
     failed = [entry.error for entry in rounds if entry.error is not None]
     low, high = failure_interval(len(failed), len(rounds))
     heat = [entry.temperature_c for entry in rounds if entry.temperature_c is not None]
+    times = [entry.run_s for entry in rounds if entry.run_s is not None and entry.error is None]
     last = rounds[-1] if rounds else None
     causes = Counter(f"{error.kind}: {error.problem}" for error in failed).most_common()
     return BurnIn(
@@ -71,6 +75,7 @@ def measure(rounds: Sequence[Round]) -> BurnIn:
         elapsed_s=last.began_s + (last.run_s or 0.0) if last else 0.0,
         causes=tuple(causes),
         temperatures_c=(min(heat), float(np.median(heat)), max(heat)) if heat else None,
+        median_s=float(np.median(times)) if times else None,
         drift=measure_drift(rounds),
     )
 
@@ -86,13 +91,13 @@ def failure_interval(failures: int, rounds: int, confidence: float = CONFIDENCE)
 def measure_drift(rounds: Sequence[Round]) -> Drift | None:
     """The trend of the time of successful rounds, a share of the median an hour (Theil and Sen: robust to outliers).
 
-    None for fewer than five, or when they all began at once.
+    None for fewer than five, or within so short a time that an hour would be guessed from it.
     """
     timed = [(entry.began_s, entry.run_s) for entry in rounds if entry.run_s is not None and entry.error is None]
     timed = timed[:: -(-len(timed) // _MOST_FOR_DRIFT) or 1]
-    if len(timed) < _LEAST_FOR_DRIFT or timed[0][0] == timed[-1][0]:
+    if len(timed) < _LEAST_FOR_DRIFT or timed[-1][0] - timed[0][0] < _LEAST_FOR_DRIFT_S:
         return None
     began_h, run_s = np.array(timed).T / np.array([[3600.0], [1.0]])
     slope, _, low, high = theilslopes(run_s, began_h, CONFIDENCE)
     median_s = float(np.median(run_s))
-    return Drift(median_s, float(slope) / median_s, float(low) / median_s, float(high) / median_s)
+    return Drift(float(slope) / median_s, float(low) / median_s, float(high) / median_s)

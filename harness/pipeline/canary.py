@@ -22,7 +22,7 @@ _COST_S = 3.0
 _RESULT, _TRACE = "result.json", f"{JOB}.trace"
 _SHOWN = 12
 _LARGEST_BYTES = 16 << 20
-_REMEDY = "see its log, closet devices check NAME runs it again; closet devices release NAME when it is mended"
+_REMEDY = "closet devices check NAME runs it again; closet devices release NAME when it is mended"
 
 
 def make_canaries(

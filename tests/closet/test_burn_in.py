@@ -71,12 +71,12 @@ def test_a_steady_device_has_no_drift() -> None:
 
 @pytest.mark.parametrize("count", [0, 1, 4])
 def test_a_trend_takes_more_than_a_few_rounds(count: int) -> None:
-    assert measure_drift([Round(float(number), 2.0, None, None) for number in range(count)]) is None
-    assert measure_drift([Round(0.0, 2.0, None, None)] * 10) is None, "all at once"
-    assert measure_drift([Round(float(number), 2.0, None, WRONG) for number in range(10)]) is None
+    assert measure_drift([Round(600.0 * number, 2.0, None, None) for number in range(count)]) is None
+    assert measure_drift([Round(20.0 * number, 2.0, None, None) for number in range(10)]) is None, "three minutes"
+    assert measure_drift([Round(600.0 * number, 2.0, None, WRONG) for number in range(10)]) is None
 
 
 def test_a_long_burn_in_is_measured_in_bounded_time() -> None:
-    drift = measure_drift([Round(2.0 * number, 2.0, None, None) for number in range(9001)])
-    assert drift is not None
-    assert drift.median_s == 2.0
+    figures = measure([Round(2.0 * number, 2.0, None, None) for number in range(9001)])
+    assert figures.drift is not None
+    assert (figures.median_s, figures.drift.per_hour) == (2.0, 0.0)

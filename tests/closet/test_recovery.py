@@ -186,7 +186,8 @@ def test_a_command_that_does_not_end_is_ended_with_its_children(
     assert ended.exit_code is None
     assert time.monotonic() - began_s < 20.0
     assert eventually(lambda: bool(started.read_text()))
-    assert not any(alive(int(pid)) for pid in started.read_text().split())
+    pids = [int(pid) for pid in started.read_text().split()]
+    assert eventually(lambda: not any(alive(pid) for pid in pids))
 
 
 def test_a_device_that_never_answers_is_waited_for_no_longer_than_that() -> None:
