@@ -2,7 +2,8 @@
 
 Measured reasons: an open connection answers a command in milliseconds where a fresh one takes hundreds, but only with
 TCP_NODELAY on its socket; aes128-gcm is the fastest cipher both sides have; sshd refuses the eleventh session. paramiko
-does not notice a dead peer, so nothing here waits without a deadline.
+does not notice a dead peer, so nothing here waits without a deadline; and where it waits itself, it goes by the time of
+day, which jumps, or waits for ever: so we wait ourselves, or end its waiting from outside.
 """
 
 from __future__ import annotations
@@ -13,7 +14,9 @@ import logging
 import shlex
 import socket
 import threading
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import paramiko
@@ -29,6 +32,8 @@ _CHANNELS = 8
 _KEEPALIVE_S = 10
 _WINDOW_BYTES = 16 * 1024 * 1024
 _PACKET_BYTES = 128 * 1024
+_READ_BYTES = 64 * 1024
+_ROOM_PAUSE_S = 0.002
 _COMPLAINT_BYTES = 2000
 _LINE_LIMIT_BYTES = 4 * 1024 * 1024
 _CIPHERS = ("aes128-gcm@openssh.com", "aes256-gcm@openssh.com", "aes128-ctr", "aes256-ctr")
@@ -61,8 +66,8 @@ class Connection:
             raise DeviceTimeoutError(f"no free channel among {_CHANNELS}", where=self.where, remedy="use fewer slots")
         try:
             channel = self._transport.open_session(timeout=max(0.01, deadline.left_s))
-            channel.settimeout(max(0.01, deadline.left_s))
-            channel.exec_command(shlex.join(command))
+            with _ended_at(deadline, channel.close):
+                channel.exec_command(shlex.join(command))
         except (paramiko.SSHException, EOFError, OSError) as error:
             self._channels.release()
             raise UnreachableError(
@@ -85,16 +90,19 @@ class RemoteProcess:
         self._buffer = bytearray()
         self._errors = bytearray()
         self._closed = threading.Lock()
+        self._readable = threading.Event()
+        channel.in_buffer.set_event(self._readable)
 
     def write(self, content: bytes | memoryview, deadline: Deadline) -> None:
         """Send all of `content` to the command's stdin."""
         view = memoryview(content)
         try:
             while view:
-                self._channel.settimeout(max(0.01, deadline.left_s))
+                while not self._channel.send_ready():
+                    if deadline.passed:
+                        raise self._too_late("took no more bytes")
+                    time.sleep(_ROOM_PAUSE_S)
                 view = view[self._channel.send(view[:WRITE_BYTES]) :]  # type: ignore[arg-type]
-        except TimeoutError as error:
-            raise self._too_late("took no more bytes") from error
         except (OSError, EOFError) as error:
             raise self._broken(error) from error
 
@@ -111,13 +119,7 @@ class RemoteProcess:
             piece = bytes(self._buffer[:size])
             del self._buffer[:size]
             return piece
-        try:
-            self._channel.settimeout(max(0.01, deadline.left_s))
-            return self._channel.recv(size)
-        except TimeoutError as error:
-            raise self._too_late("said nothing") from error
-        except (OSError, EOFError) as error:
-            raise self._broken(error) from error
+        return self._receive(size, deadline)
 
     def read_line(self, deadline: Deadline) -> bytes:
         """The next line of stdout without its end; UnreachableError when there is none any more."""
@@ -126,13 +128,7 @@ class RemoteProcess:
             searched = len(self._buffer)
             if searched > _LINE_LIMIT_BYTES:
                 raise UnreachableError("the answer is not a line", where=self._where, remedy="see what runs there")
-            try:
-                self._channel.settimeout(max(0.01, deadline.left_s))
-                piece = self._channel.recv(65536)
-            except TimeoutError as error:
-                raise self._too_late("said nothing") from error
-            except (OSError, EOFError) as error:
-                raise self._broken(error) from error
+            piece = self._receive(_READ_BYTES, deadline)
             if not piece:
                 raise UnreachableError(
                     f"the command ended: {self.complaint() or 'without a word'}",
@@ -161,6 +157,14 @@ class RemoteProcess:
             self._channel.close()
             self._release()
 
+    def _receive(self, size: int, deadline: Deadline) -> bytes:
+        if not self._readable.wait(deadline.left_s):
+            raise self._too_late("said nothing")
+        try:
+            return self._channel.recv(size)
+        except (OSError, EOFError) as error:
+            raise self._broken(error) from error
+
     def _too_late(self, what: str) -> DeviceTimeoutError:
         return DeviceTimeoutError(f"the device {what} within the deadline", where=self._where, remedy="see if it hangs")
 
@@ -184,8 +188,9 @@ def connect(device: Device, deadline: Deadline) -> Connection:
     transport: paramiko.Transport | None = None
     try:
         transport = paramiko.Transport(stream, default_window_size=_WINDOW_BYTES, default_max_packet_size=_PACKET_BYTES)
-        _negotiate(transport, device, deadline)
-        _authenticate(transport, device, key)
+        with _ended_at(deadline, transport.close):
+            _negotiate(transport, device, deadline)
+            _authenticate(transport, device, key)
         transport.set_keepalive(_KEEPALIVE_S)
     except BaseException:
         if transport is not None:
@@ -193,6 +198,18 @@ def connect(device: Device, deadline: Deadline) -> Connection:
         stream.close()
         raise
     return Connection(device, transport)
+
+
+@contextmanager
+def _ended_at(deadline: Deadline, end: Callable[[], None]) -> Iterator[None]:
+    """What the block waits for is over by the deadline: `end` makes every wait in it fail."""
+    timer = threading.Timer(deadline.left_s, end)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 def _client_key(device: Device) -> paramiko.PKey:
