@@ -32,9 +32,9 @@ def render_summary(record: RunRecord, run_folder: str) -> str:
         shown = [*notes[:_SHOWN_NOTES], *([f"{more} more, in {run_folder}/junit.xml"] if more > 0 else [])]
         blocks.append("\n".join(f"NOTE   {clean(note, 500)}" for note in shown))
     state = "OPEN" if decided.is_open else "CLOSED"
-    warned = f" · warning: {', '.join(decided.warnings)}" if decided.warnings else ""
+    reason = decided.reason + (f" · warning: {', '.join(decided.warnings)}" if decided.warnings else "")
     blocks.append(
-        f"gate {state}, exit {int(decided.exit_code)}: {clean(decided.reason + warned, 500)} · {duration(record.duration_s)} · "
+        f"gate {state}, exit {int(decided.exit_code)}: {clean(reason, 500)} · {duration(record.duration_s)} · "
         f"{run_folder}/junit.xml"
     )
     return "\n\n".join(blocks) + "\n"
