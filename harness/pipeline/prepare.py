@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fnmatch
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,11 +12,10 @@ from harness.domain import Check, DeviceKind, NamedBlob, Plan, canonical_json
 from harness.errors import ConfigError, ConfigMistakesError, NothingToRunError
 from harness.pipeline.intents import Declared, declare
 from harness.pipeline.request import ModelChoice, Request
+from harness.pipeline.selection import check_same, is_wanted, replayed_by, select
 from harness.plan import Case, make_plan
-from harness.recording.corpus import CORPUS_FILE, Corpus
-from harness.recording.corpus_query import Query, parse_query
-from harness.recording.layout import Recording, find_recordings
-from harness.recording.names import parse_selector
+from harness.recording.corpus_query import parse_query
+from harness.recording.layout import Recording
 from harness.replay import REPLAYERS, inputs_needed
 from harness.replay.models import find_model
 from harness.replay.runtime import runtime_key
@@ -62,8 +60,8 @@ def prepare(request: Request, store: Store) -> Prepared:
 
     def look_for_recordings(source: RouteSource) -> Callable[[], None]:
         def look() -> None:
-            for found in _select(source, store.home):
-                _check_same(recordings.setdefault(str(found.segment), found), found, source, store)
+            for found in select(source, store.home):
+                check_same(recordings.setdefault(str(found.segment), found), found, source, store)
 
         return look
 
@@ -79,14 +77,14 @@ def prepare(request: Request, store: Store) -> Prepared:
             *(_check_served(suite, fleet, kind) for kind in suite.device_kinds),
         ]
     )
-    chosen = [found for name, found in sorted(recordings.items()) if _wanted(name, request.only)]
+    chosen = [found for name, found in sorted(recordings.items()) if is_wanted(name, request.only)]
     if not chosen:
         raise NothingToRunError(
             f"none of {len(recordings)} segments is selected",
             where=str(request.suite),
             remedy="mind --only and `select:`; closet routes ls FOLDER lists what is there",
         )
-    replayed = {config.name: _replayed_by(config, suite, chosen, store.home) for config in suite.replayers}
+    replayed = {config.name: replayed_by(config, suite, chosen, store.home) for config in suite.replayers}
     blob_paths: dict[str, Path] = {}
 
     def named(name: str, path: Path) -> NamedBlob:
@@ -149,112 +147,10 @@ def check_suite(suite: Suite, fleet: Fleet | None) -> None:
     gather(
         [
             *(_check_served(suite, fleet, kind) for kind in suite.device_kinds if fleet is not None),
-            *((lambda source=source: _select(source)) for source in suite.routes),
+            *((lambda source=source: select(source)) for source in suite.routes),
             *((lambda config=config: _check_replayer(config)) for config in suite.replayers),
         ]
     )
-
-
-def _check_same(first: Recording, other: Recording, source: RouteSource, store: Store) -> None:
-    """Refuse two recordings of one segment: which of them is replayed must not depend on the order of folders."""
-    if {stem: path.resolve() for stem, path in first.files.items()} == {
-        stem: path.resolve() for stem, path in other.files.items()
-    }:
-        return
-    ours, theirs = ({stem: store.digest_file(path) for stem, path in entry.files.items()} for entry in (first, other))
-    differing = [stem for stem in sorted(ours.keys() | theirs.keys()) if ours.get(stem) != theirs.get(stem)]
-    if differing:
-        raise ConfigError(
-            f"another recording of {other.segment} lies in {_folder(first)}: {', '.join(differing)} differ",
-            where=source.where,
-            remedy=f"keep one, here or in {_folder(other)}",
-        )
-
-
-def _folder(recording: Recording) -> Path:
-    return next(iter(recording.files.values())).parent
-
-
-def _wanted(segment: str, only: tuple[str, ...]) -> bool:
-    return not only or any(fnmatch.fnmatchcase(segment, f"*{pattern.replace('|', '/')}*") for pattern in only)
-
-
-def _select(source: RouteSource, home: Path | None = None) -> list[Recording]:
-    """The recordings of a source. Its condition is checked, and held against the corpus index if `home` is given."""
-    query = parse_query(source.condition, where=source.where) if source.condition else None
-    if source.optional and not (source.folder.is_dir() and find_recordings(source.folder)):
-        return []
-    if not source.folder.is_dir():
-        raise ConfigError(
-            f"no folder {source.folder}", where=source.where, remedy="closet routes import SOURCE --to DIR fills one"
-        )
-    found = find_recordings(source.folder)
-    if not found:
-        raise ConfigError(
-            f"no recording in {source.folder}", where=source.where, remedy="closet routes ls shows a folder"
-        )
-    if query is not None and home is not None:
-        found = _where(source, query, found, home)
-    if not source.select:
-        return list(found)
-    selected: list[Recording] = []
-    for text in source.select:
-        try:
-            selector = parse_selector(text)
-            of_route = {entry.segment.number: entry for entry in found if entry.segment.route == selector.route}
-            numbers = selector.numbers(sorted(of_route)) if of_route else []
-        except ConfigError as error:
-            raise ConfigError(error.problem, where=source.where, remedy=error.remedy) from error
-        if not numbers:
-            raise ConfigError(
-                f"{text} selects nothing in {source.folder}",
-                where=source.where,
-                remedy="closet routes ls FOLDER lists what is there",
-            )
-        selected.extend(of_route[number] for number in numbers)
-    return selected
-
-
-def _replayed_by(config: ReplayerConfig, suite: Suite, chosen: Sequence[Recording], home: Path) -> set[str]:
-    """Names of the chosen segments that a replayer's own condition picks."""
-    names = {str(recording.segment) for recording in chosen}
-    if not config.condition:
-        return names
-    query = parse_query(config.condition, where=config.where)
-    folders = [source.folder for source in suite.routes if source.folder.is_dir()]
-    names &= set().union(*(_picked(query, folder, home) for folder in folders))
-    if not names and not config.optional:
-        raise NothingToRunError(
-            f"no selected segment fits {config.condition}, as {config.name} asks",
-            where=config.where,
-            remedy="closet routes find shows what does; `optional: true` lets it replay none",
-        )
-    return names
-
-
-def _picked(query: Query, folder: Path, home: Path) -> set[str]:
-    """Names of the segments in a folder that a condition picks, by an index brought up to date for it.
-
-    A log that cannot be read may be what was looked for: unless the condition speaks of errors itself, it stays in, and
-    its trial says what is wrong with it.
-    """
-    with Corpus(home / CORPUS_FILE) as corpus:
-        corpus.index([folder])
-        picked, unread = corpus.select(folder, query)
-    return picked if "error" in query.names else picked | unread
-
-
-def _where(source: RouteSource, query: Query, found: Sequence[Recording], home: Path) -> tuple[Recording, ...]:
-    """Those that a source's condition picks."""
-    chosen = _picked(query, source.folder, home)
-    kept = tuple(recording for recording in found if str(recording.segment) in chosen)
-    if not kept and not source.optional:
-        raise NothingToRunError(
-            f"no segment in {source.folder} fits {source.condition}",
-            where=source.where,
-            remedy="closet routes index and closet routes find show what does",
-        )
-    return kept
 
 
 def _check_replayer(config: ReplayerConfig) -> None:
