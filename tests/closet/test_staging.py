@@ -86,7 +86,7 @@ def test_a_file_that_shrank_here_is_the_datas_fault(mover: FileMover, device_roo
 
 @pytest.mark.parametrize("name", ["/etc/passwd", "../x", "a/../../x", "..", "", ".", "a\0b"])
 def test_a_device_cannot_name_a_place_outside(tmp_path: Path, name: str) -> None:
-    with pytest.raises(DataError, match="named a result"):
+    with pytest.raises(DeviceUnhealthyError, match="names a result"):
         result_path(tmp_path, name, "mici-01")
 
 
