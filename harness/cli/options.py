@@ -69,6 +69,8 @@ def make_request(
     only: tuple[str, ...],
     command: tuple[str, ...] = (),
     branch: str = "",
+    *,
+    intents: tuple[Path, ...] = (),
 ) -> Request:
     """What was asked for, with absolute paths."""
     if devices_file is None and Path(_DEVICES_FILE).is_file():
@@ -79,6 +81,7 @@ def make_request(
         _choices(candidate),
         _choices(baseline),
         only,
+        tuple(path.absolute() for path in intents),
         branch=branch,
         command=command,
     )
