@@ -6,11 +6,13 @@ import datetime
 import functools
 import tempfile
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 
 import click
 from rich.table import Table
 
+from harness.cli.claims import check_intents, echo_outlooks, intent_option
 from harness.cli.live import Watch
 from harness.cli.options import echo_json, json_option, make_request, open_store, shown_path, suite_options
 from harness.cli.stopping import stopping
@@ -38,12 +40,16 @@ _STOPPING = "ending the remote jobs, keeping what is done"
 @click.option(
     "--devices", "devices_file", type=click.Path(path_type=Path), metavar="FILE", help="The shelf to check too."
 )
+@intent_option
+@click.option("--force-intent", is_flag=True, help="Put up with an intent that the segments cannot answer.")
 @json_option
-def check(suites: tuple[Path, ...], devices_file: Path | None, as_json: bool) -> None:
+def check(
+    suites: tuple[Path, ...], devices_file: Path | None, intents: tuple[Path, ...], force_intent: bool, as_json: bool
+) -> None:
     """Validate suites and devices; every mistake at once, each with file and line. Nothing is started.
 
     Folders, replayers and options that a suite names are checked too. Models are checked by `closet plan`, which
-    knows the candidate.
+    knows the candidate. An intent is refused when the suite's segments are too few for what it asks.
     """
     fleets: list[Fleet] = []
     told = [{"file": str(path), "kind": "suite"} for path in suites]
@@ -58,11 +64,13 @@ def check(suites: tuple[Path, ...], devices_file: Path | None, as_json: bool) ->
 
     actions += [functools.partial(check_one, path) for path in suites]
     gather(actions)
+    outlooks = check_intents(suites, intents, force=force_intent)
     if as_json:
-        echo_json({"ok": told})
+        echo_json({"ok": told, "claims": [asdict(each) for each in outlooks]})
         return
     for entry in told:
         click.echo(f"ok  {entry['file']} ({entry['kind']})")
+    echo_outlooks(outlooks)
 
 
 @click.command(
@@ -111,6 +119,7 @@ def plan(
     short_help="Replay a suite, judge it, and exit with the gate's code.",
 )
 @suite_options
+@intent_option
 @click.option("--junit", type=click.Path(path_type=Path), metavar="FILE", help="Copy the JUnit report here too.")
 @click.option(
     "--run-dir", type=click.Path(path_type=Path), metavar="DIR", help="Keep the run here, not under .closet/runs."
@@ -125,6 +134,7 @@ def run(
     devices_file: Path | None,
     only: tuple[str, ...],
     branch: str,
+    intents: tuple[Path, ...],
     junit: Path | None,
     run_dir: Path | None,
     as_json: bool,
@@ -134,7 +144,7 @@ def run(
     Progress goes to standard error, the summary (or the record, with --json) to standard output. Ctrl-C ends the
     remote jobs and keeps what is done; `closet resume` goes on from there.
     """
-    request = make_request(suite, candidate, baseline, devices_file, only, ("closet", *given), branch)
+    request = make_request(suite, candidate, baseline, devices_file, only, ("closet", *given), branch, intents=intents)
     if run_dir is not None and (run_dir / RECORD).exists():
         raise ConfigError("there is a run in it", where=str(run_dir), remedy="closet resume goes on with it")
     return _carry_out(request, run_dir, junit, as_json)
