@@ -15,6 +15,7 @@ from harness.cli.baselines import baselines, bless
 from harness.cli.bench import bench
 from harness.cli.device_burn_in import burn_in
 from harness.cli.device_care import COMMANDS as DEVICE_CARE
+from harness.cli.claims import claims
 from harness.cli.devices import devices
 from harness.cli.emulators import emulate
 from harness.cli.logs import log
@@ -58,7 +59,7 @@ def cli() -> None:
 
 
 for command in (
-    check, plan, run, resume, diff, report, bless, baselines, devices, emulate, routes, log, bench,
+    check, plan, run, resume, diff, report, claims, bless, baselines, devices, emulate, routes, log, bench,
 ):  # fmt: skip
     cli.add_command(command)
 for part in (*DEVICE_CARE, burn_in, add, provision):
