@@ -19,6 +19,14 @@ def check_same_run(before: RunRecord, prepared: Prepared) -> None:
     """
     trials = {trial.name: trial for trial in prepared.plan.trials}
     errors: list[ConfigError] = []
+    if before.declared != prepared.declared.digest:
+        errors.append(
+            ConfigError(
+                "what this run declares was changed since",
+                where=before.run,
+                remedy="closet run asks anew, in a record of its own",
+            )
+        )
     for result in before.results:
         trial = trials.get(result.name)
         changed = ["it is no longer planned"] if trial is None else _changed(result, trial, prepared)
