@@ -13,6 +13,7 @@ from harness.errors import (
     DeviceTimeoutError,
     DeviceUnhealthyError,
     ErrorDescription,
+    ExitCode,
     OnroadError,
     ProductCrashError,
 )
@@ -63,7 +64,8 @@ def judge_ending(ending: Ending, where: str, deadline_s: float) -> ErrorDescript
 
     A command that exits with an error but left `result.json` has said there what is wrong: that is not ours to judge.
     One that fails without it did not get as far as our own first lines reach, or they have a bug: ClosetError, unless
-    what is missing is a package of the device. A signal that we did not send is a crash of the software on trial.
+    what is missing is a package of the device, or it says by its exit code that no result could be written there. A
+    signal that we did not send is a crash of the software on trial.
     """
     last = plain_text(next((line.strip() for line in reversed(ending.stderr.splitlines()) if line.strip()), ""))
     if ending.error is not None and ending.error.kind == OnroadError.__name__:
@@ -94,6 +96,10 @@ def judge_ending(ending: Ending, where: str, deadline_s: float) -> ErrorDescript
     elif last.startswith(_MISSING):
         error = DeviceUnhealthyError(
             f"the device's python lacks something: {last}", where=where, remedy="install the worker's packages there"
+        )
+    elif ending.exit_code == ExitCode.NO_VERDICT:
+        error = DeviceUnhealthyError(
+            f"the program could not leave its result: {last}", where=where, remedy="make room on the device"
         )
     else:
         error = ClosetError(

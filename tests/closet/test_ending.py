@@ -1,0 +1,23 @@
+from __future__ import annotations
+
+from harness.closet.ending import Ending, judge_ending
+from harness.domain import Blob
+from harness.errors import from_description
+
+
+def ended(exit_code: int, stderr: str = "", files: tuple[str, ...] = ()) -> Ending:
+    blobs = {name: Blob("0" * 64, 1) for name in files}
+    return Ending(exit_code, False, False, 0, (), stderr, 1.0, blobs, None)
+
+
+def test_a_result_that_could_not_be_written_is_the_devices_fault_and_is_tried_elsewhere() -> None:
+    said = "out: the traces cannot be written: No space left on device (make room there)\n"
+    error = judge_ending(ended(3, said), "mici-01", 60.0)
+    assert error is not None
+    assert error.kind == "DeviceUnhealthyError"
+    assert "No space left on device" in error.problem
+    assert from_description(error).retry_elsewhere
+
+
+def test_a_result_that_was_written_speaks_for_itself() -> None:
+    assert judge_ending(ended(3, "the recording has no rlog", ("result.json",)), "mici-01", 60.0) is None
