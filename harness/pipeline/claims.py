@@ -12,6 +12,7 @@ from harness.compare.budgets import Spent, judge_budget, spend
 from harness.compare.metrics import METRICS, SegmentMetrics
 from harness.compare.statistics import Bools, Look, Pairs, Question, judge_claims, make_pairs, sum_routes
 from harness.domain import Trial
+from harness.errors import ClosetError
 from harness.intent import Answer, Budget, ClaimResult, Intent
 from harness.pipeline.intents import EVERY_METRIC, MEASURED, Declared
 from harness.pipeline.looks import open_looks
@@ -39,10 +40,21 @@ class _Row:
 def judge_run(
     prepared: Prepared, results: Mapping[str, JobResult], store: Store, *, run: str
 ) -> tuple[ClaimResult, ...]:
-    """The answers to all that is declared for a run, in order; the results are those of its trials, by name."""
+    """The answers to all that is declared for a run, in order; the results are those of its trials, by name.
+
+    What keeps them from being judged stands in each of them: then there are no data.
+    """
     declared = prepared.declared
     if not declared.intents:
         return ()
+    try:
+        return _judged(prepared, results, store, run)
+    except ClosetError as error:
+        return tuple(replace(claim, words=str(error)) for claim in declared.planned)
+
+
+def _judged(prepared: Prepared, results: Mapping[str, JobResult], store: Store, run: str) -> tuple[ClaimResult, ...]:
+    declared = prepared.declared
     trials = {trial.name: trial for trial in prepared.plan.trials}
     judged = [
         (trials[name], result)
