@@ -389,8 +389,8 @@ def test_made_recordings_drove_where_they_were_drawn(tiny_demo: Demo):
             true_x, true_y = drawn.future_path(part.first + row, T_IDXS)
             known = valid[row] & np.isfinite(true_x)
             assert np.abs(y[row] - true_y)[known].max(initial=0.0) < 0.1
-            # The made log tells the speed along the road: across it, in a lane change, up to a percent is lost.
-            assert (np.abs(x[row] - true_x) <= 0.01 * true_x + 0.01)[known].all()
+            # The made log tells the speed along the road: in the outer lane of a curve over a percent is lost.
+            assert (np.abs(x[row] - true_x) <= 0.015 * true_x + 0.01)[known].all()
         assert valid[0].sum() >= 20
 
 
