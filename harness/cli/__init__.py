@@ -11,13 +11,14 @@ from typing import Any
 import click
 
 from harness import __version__
-from harness.cli.baselines import baselines, bless
+from harness.cli.baselines import bless
 from harness.cli.bench import bench
 from harness.cli.device_burn_in import burn_in
 from harness.cli.device_care import COMMANDS as DEVICE_CARE
 from harness.cli.claims import claims
 from harness.cli.devices import devices
 from harness.cli.emulators import emulate
+from harness.cli.ledger import baselines
 from harness.cli.logs import log
 from harness.cli.provisioning import add, provision
 from harness.cli.results import diff, report

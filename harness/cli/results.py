@@ -86,6 +86,15 @@ def report(run_name: str, kind: str) -> int:
     return tell(text, gate(record).exit_code)
 
 
+def print_difference(expected: Trace, observed: Trace, channel: str) -> None:
+    """Every channel that moved between two traces, as a table."""
+    rows = _rows(expected, observed, channel, show_all=False)
+    if rows:
+        _print_rows(rows)
+    else:
+        click.echo("nothing differs")
+
+
 def _chosen(record: RunRecord, segment: str | None) -> list[JobResult]:
     if segment is None:
         return [result for result in record.results if result.verdict is not Verdict.PASS]

@@ -134,7 +134,7 @@ def landing(approvals: Sequence[Approval], branch: str, *, who: str, when: str, 
     for entry in approvals:
         if entry.branch == branch:
             own.setdefault((entry.place, entry.runtime), []).append(entry)
-    main = standing(approvals)
+    main, seen = standing(approvals), standing(approvals, branch)
     landed: list[Approval] = []
     for (place, runtime), entries in own.items():
         here = [held for held in main.get(place, ()) if held.runtime == runtime]
@@ -149,7 +149,7 @@ def landing(approvals: Sequence[Approval], branch: str, *, who: str, when: str, 
         landed += [
             replace(entry, branch=MAIN, when=when, who=who, reason=f"{reason}: {entry.reason}")
             for entry in entries
-            if entry.withdrawn or entry in standing(approvals, branch).get(place, ())
+            if entry.withdrawn or entry in seen.get(place, ())
         ]
     return tuple(entry for entry in landed if not _holds(entry, main))
 

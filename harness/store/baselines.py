@@ -88,10 +88,11 @@ class Baselines:
     def require_signed(self, entries: Sequence[Approval], allowed_signers: Path) -> None:
         """DataError naming the first of `entries` whose batch carries no signature by an allowed signer."""
         wanted = set(map(_key, entries))
-        for batch in self.ledger.batches():
+        for batch in reversed(self.ledger.batches()):
             meant = [entry for entry in batch.approvals if _key(entry) in wanted]
             if not meant:
                 continue
+            wanted -= set(map(_key, meant))
             try:
                 verify(batch, allowed_signers)
             except DataError as error:

@@ -63,7 +63,7 @@ def test_a_run_is_approved_and_then_gates(desk: Desk) -> None:
     assert code == ExitCode.REGRESSION
     assert json.loads(desk.closet("bless", "last", "--reason", "wanted", "--json")[1])["updated"] == 1
     assert desk.closet("run", desk.suite, "--candidate", desk.model("noisy"))[0] == ExitCode.GATE_OPEN
-    code, out, _ = desk.closet("baselines", "--log", "--json")
+    code, out, _ = desk.closet("baselines", "log", "--json")
     ledger = json.loads(out)
     assert [entry["reason"] for entry in ledger] == ["the first", "wanted"]
     assert ledger[1]["replaces"] == ledger[0]["trace_sha256"]

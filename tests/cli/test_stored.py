@@ -128,8 +128,8 @@ def test_blessing_some_leaves_the_others(stored: StoredDesk) -> None:
     assert told == {"created": 0, "updated": 1, "unchanged": 1}
     assert stored.run("better")[0] == ExitCode.GATE_OPEN
     assert stored.closet("baselines")[1].splitlines()[-1] == "2 baselines"
-    assert stored.closet("baselines", "--log")[1].splitlines()[-1] == "5 approvals"
-    ledger = json.loads(stored.closet("baselines", "--log", "--json")[1])
+    assert stored.closet("baselines", "log")[1].splitlines()[-1] == "5 approvals"
+    ledger = json.loads(stored.closet("baselines", "log", "--json")[1])
     assert [entry["device_kind"] for entry in ledger] == ["mici", "emulated", "mici", "emulated", "mici"]
     assert {entry["run"] for entry in ledger} == {_run(stored, number).name for number in (1, 2, 5)}
     assert {entry["candidate"] for entry in ledger} == {str(stored.desk.model(name)) for name in ("release", "better")}
