@@ -94,7 +94,8 @@ class BurnInFile(_Strict):
 
 
 def _without_password(address: str) -> str:
-    if "://" in address and urlsplit(address).password is not None:
+    parts = urlsplit(address)
+    if "://" in address and (parts.password is not None or "password=" in parts.query.lower()):
         raise ValueError("a password does not belong in a file: use PGPASSFILE, or set CLOSET_SHELF")
     return address
 

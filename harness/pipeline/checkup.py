@@ -98,8 +98,13 @@ class Examiner:
                 session.kill(tried)
 
     def check(self, device: Device) -> Checkup:
-        """Self-check and canary now. What is found is noted on the shelf; a device that is not given out stays so."""
+        """Self-check and canary now. What is found is noted on the shelf; a device that is not given out stays so.
+
+        One that is disabled is left alone: it may be in somebody's hands.
+        """
         self._shelf.register(device)
+        if self._shelf.health(device.name).state is Health.DISABLED:
+            return Checkup(device.name, not_run="it is disabled")
         try:
             session = open_session(device, on_lost=lambda _error: None)
         except ClosetError as error:
@@ -194,8 +199,6 @@ class Examiner:
                 return None
 
     def _occupied(self, device: Device) -> str:
-        if self._shelf.health(device.name).state is Health.DISABLED:
-            return "it is disabled"
         runs = {holder.holder: holder.run for holder in self._shelf.holders()}
         held = [lease for lease in self._shelf.leases() if lease.device == device.name]
         names = sorted({runs.get(lease.holder, lease.holder) for lease in held})

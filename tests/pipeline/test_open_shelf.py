@@ -46,9 +46,10 @@ def test_a_path_in_devices_yaml_is_relative_to_it(tmp_path: Path) -> None:
         assert shelf.address == str(path.parent / "state" / "shelf.db")
 
 
-def test_a_password_in_devices_yaml_is_refused_with_its_line(tmp_path: Path) -> None:
+@pytest.mark.parametrize("address", ["postgresql://closet:hunter2@db/closet", "postgresql://db/x?password=hunter2"])
+def test_a_password_in_devices_yaml_is_refused_with_its_line(address: str, tmp_path: Path) -> None:
     path = tmp_path / "devices.yaml"
-    path.write_text("devices: {emulated: 1}\nshelf: postgresql://closet:hunter2@db/closet\n")
+    path.write_text(f"devices: {{emulated: 1}}\nshelf: {address}\n")
     with pytest.raises(ConfigMistakesError) as caught:
         load_fleet(path)
     assert f"{path}:2" in str(caught.value)
