@@ -15,11 +15,12 @@ from harness.domain import Priority, Trial
 from harness.errors import ClosetError, refused_here
 from harness.files import write_text
 from harness.pipeline.claims import judge_run
-from harness.pipeline.collect import Replayed
-from harness.pipeline.events import Judged, Observer, Planned
+from harness.pipeline.events import Observer, Planned
 from harness.pipeline.execute import Replays, stored
-from harness.pipeline.judgement import REPLAY_CHECK, judge_trial, not_run
+from harness.pipeline.judgement import REPLAY_CHECK, not_run
+from harness.pipeline.judging import Judging
 from harness.pipeline.prepare import Prepared, prepare
+from harness.pipeline.quarantine import Place, Quarantine, hold
 from harness.pipeline.request import Request, render_request
 from harness.pipeline.runs import JUNIT, REQUEST, SUMMARY, write_run
 from harness.plan import without
@@ -64,13 +65,7 @@ def execute_run(
     try:
         done = stored(plan.jobs, store)
         tasks = without(plan, frozenset(done))
-        waiting: dict[str, list[Trial]] = {}
-        for trial in plan.trials:
-            for job in trial.jobs:
-                waiting.setdefault(job.id, []).append(trial)
         observer(Planned(folder, plan, tasks, len(prepared.fleet.devices) + prepared.fleet.emulated))
-        for trial in plan.trials:
-            _judge_if_ready(trial, done, prepared, store, results, observer)
         with Replays(
             prepared.fleet,
             store,
@@ -81,14 +76,26 @@ def execute_run(
             observer=observer,
             stop=stop,
         ) as replays:
+            judging = Judging(
+                prepared,
+                store,
+                replays,
+                results,
+                done,
+                run=folder.name,
+                quarantine=_quarantine(prepared),
+                confirm_most=_confirm_most(request, prepared),
+                observer=observer,
+                stop=stop,
+            )
             replays.submit(tasks)
+            judging.begin()
             for replayed in replays.ended():
-                done[replayed.job_id] = replayed
-                for trial in waiting[replayed.job_id]:
-                    _judge_if_ready(trial, done, prepared, store, results, observer)
+                judging.take(replayed)
                 if time.monotonic() - written_s > _WRITE_EVERY_S:
                     written_s = time.monotonic()
                     write(record)
+            judging.end()
         if not stop.is_set():
             record = replace(record, claims=judge_run(prepared, results, store, run=folder.name))
     except Exception as error:  # noqa: BLE001 whatever it was must be in the record, where the gate sees it
@@ -105,21 +112,20 @@ def execute_run(
     return record
 
 
-def _judge_if_ready(
-    trial: Trial,
-    done: Mapping[str, Replayed],
-    prepared: Prepared,
-    store: Store,
-    results: dict[str, JobResult],
-    observer: Observer,
-) -> None:
-    """Judge a trial once all its jobs have ended."""
-    if any(job.id not in done for job in trial.jobs):
-        return
-    baseline = done[trial.baseline_job.id] if trial.baseline_job else None
-    result = judge_trial(trial, done[trial.candidate.id], baseline, prepared.checks[trial.replayer], store)
-    results[trial.name] = result
-    observer(Judged(result))
+def _quarantine(prepared: Prepared) -> Quarantine:
+    trials = prepared.plan.trials
+    places = [Place(trial.segment, trial.replayer, trial.device_kind, _checks(prepared, trial)) for trial in trials]
+    return hold(prepared.suite.quarantine, places, datetime.datetime.now(datetime.UTC).date())
+
+
+def _checks(prepared: Prepared, trial: Trial) -> tuple[str, ...]:
+    return (REPLAY_CHECK, *(check.name for check in prepared.checks[trial.replayer]))
+
+
+def _confirm_most(request: Request, prepared: Prepared) -> int:
+    """How many trials that FAIL are repeated: none where the suite or the person says so."""
+    confirm = prepared.suite.confirm if request.confirm is None else request.confirm
+    return prepared.suite.confirm_most if confirm else 0
 
 
 def _first_record(request: Request, prepared: Prepared, folder: Path, results: Mapping[str, JobResult]) -> RunRecord:
@@ -131,10 +137,7 @@ def _first_record(request: Request, prepared: Prepared, folder: Path, results: M
         candidate=prepared.candidate,
         baseline=prepared.baseline,
         devices=_devices(prepared),
-        planned_checks={
-            trial.name: (REPLAY_CHECK, *(check.name for check in prepared.checks[trial.replayer]))
-            for trial in prepared.plan.trials
-        },
+        planned_checks={trial.name: _checks(prepared, trial) for trial in prepared.plan.trials},
         results=tuple(results.values()),
         harness_version=__version__,
         declared=prepared.declared.digest,

@@ -29,5 +29,12 @@ class Judged:
     result: JobResult
 
 
-RunEvent: TypeAlias = Planned | Judged | PoolEvent
+@dataclass(frozen=True, slots=True)
+class Repeating:
+    """One trial FAILed and is repeated before anybody is blamed; it is not judged yet."""
+
+    result: JobResult
+
+
+RunEvent: TypeAlias = Planned | Judged | Repeating | PoolEvent
 Observer: TypeAlias = Callable[[RunEvent], None]

@@ -61,7 +61,8 @@ class Replays:
         self._fleet, self._store, self._blob_paths, self._folder = fleet, store, blob_paths, folder
         self._suite, self._priority, self._observer, self._stop = suite, priority, observer, stop
         self._stack = ExitStack()
-        self._tasks: dict[str, tuple[Task, str]] = {}
+        self._tasks: dict[str, tuple[Task, str, tuple[str, ...], tuple[str, ...]]] = {}
+        self._devices: tuple[Device, ...] = ()
         self._pool: Pool | None = None
 
     def __enter__(self) -> Self:
@@ -69,6 +70,12 @@ class Replays:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self._stack.close()
+
+    @property
+    def devices(self) -> tuple[Device, ...]:
+        """All that can be asked, whether or not they answer; emulated ones are started for it."""
+        self._pool = self._pool or self._open()
+        return self._devices
 
     def submit(
         self,
@@ -92,7 +99,9 @@ class Replays:
             )
             for task, cost_s in zip(tasks, _expected_s(tasks, costs), strict=True)
         ]
-        self._tasks |= {work.id: (task, label) for work, task in zip(works, tasks, strict=True)}
+        self._tasks |= {
+            work.id: (task, label, only_devices, not_devices) for work, task in zip(works, tasks, strict=True)
+        }
         pool.submit(works)
 
     def suspect(self, device: str, reason: str) -> None:
@@ -106,9 +115,10 @@ class Replays:
         A task of several models that crashes is done again one model at a time, so that the one to blame is known.
         """
         for outcome in self._pool.outcomes() if self._pool is not None else ():
-            task, label = self._tasks.pop(outcome.work_id)
+            task, label, only_devices, not_devices = self._tasks.pop(outcome.work_id)
             if _is_crash(outcome) and len(task.jobs) > 1:
-                self.submit([replace(task, jobs=(job,)) for job in task.jobs], label=label)
+                parts = [replace(task, jobs=(job,)) for job in task.jobs]
+                self.submit(parts, label=label, only_devices=only_devices, not_devices=not_devices)
                 continue
             for replayed in collect(task, outcome, self._store, remember=not label):
                 yield replace(replayed, label=label)
@@ -126,9 +136,10 @@ class Replays:
             unproved=frozenset(device.name for device in started),  # they are this machine, which judges
             limits=fleet.limits_of,
         )
+        self._devices = (*fleet.devices, *started)
         return self._stack.enter_context(
             open_pool(
-                (*fleet.devices, *started),
+                self._devices,
                 shelf=self._shelf,
                 run=self._folder.name,
                 suite=self._suite,

@@ -22,7 +22,8 @@ class ModelChoice:
 class Request:
     """One execution of a suite, as asked for. All paths are absolute.
 
-    `branch` is whose approvals lie over those of main.
+    `branch` is whose approvals lie over those of main. `confirm` says whether what FAILs is repeated, if not as the
+    suite says.
     """
 
     suite: Path
@@ -33,6 +34,7 @@ class Request:
     intents: tuple[Path, ...] = ()
     branch: str = ""
     command: tuple[str, ...] = ()
+    confirm: bool | None = None
 
 
 def parse_model_choice(text: str) -> ModelChoice:
