@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -224,3 +225,49 @@ def test_a_run_that_is_whole_is_resumed_to_the_same_verdict(stored: StoredDesk) 
 
 def _run(stored: StoredDesk, number: int) -> Path:
     return sorted((stored.desk.folder / ".closet" / "runs").iterdir())[number - 1]
+
+
+def test_a_branch_is_approved_for_itself_and_lands(stored: StoredDesk, monkeypatch: pytest.MonkeyPatch) -> None:
+    stored.run("release")
+    stored.closet("bless", "last", "--reason", "first")
+    stored.run("better")
+    blessed = ("bless", "last", "--branch", "curves", "--change", "4be007", "--reason", "wider curves")
+    assert stored.closet(*blessed)[1] == "created 0 · updated 1 · unchanged 1 on branch curves\n"
+    assert stored.run("better")[0] == ExitCode.REGRESSION, "main knows nothing of it"
+    monkeypatch.setenv("CLOSET_BRANCH", "curves")
+    assert stored.run("better")[0] == ExitCode.GATE_OPEN
+    assert stored.run("release")[0] == ExitCode.REGRESSION, "on the branch it is the new that is right"
+    assert "desiredCurvature" in stored.closet("baselines", "diff", "*mici")[1]
+    monkeypatch.delenv("CLOSET_BRANCH")
+    assert stored.closet("baselines")[1].splitlines()[-1] == "2 baselines · other branches: curves"
+    assert stored.closet("baselines", "land", "nothing", "--reason", "x")[0] == ExitCode.USAGE
+    assert stored.closet("baselines", "land", "curves", "--reason", "merged")[1] == (
+        "1 approvals of curves hold on main\n"
+    )
+    assert stored.run("better")[0] == ExitCode.GATE_OPEN
+    shown = stored.closet("baselines", "show", "*mici")[1]
+    assert "change   4be007" in shown
+    assert "landed from curves, merged: wider curves" in shown
+    assert stored.closet("baselines", "withdraw", "*mici", "--reason", "by mistake")[1] == "1 withdrawn\n"
+    assert stored.run("better")[0] == ExitCode.NO_VERDICT
+    assert stored.closet("baselines", "verify")[:2] == (0, "1 traces on main, 6 approvals: no problems\n")
+
+
+def test_what_is_accepted_beside_passes_too(stored: StoredDesk) -> None:
+    for name, beside in (("release", ()), ("better", ("--beside",))):
+        stored.run(name)
+        stored.closet("bless", "last", "--reason", name, *beside)
+    assert [stored.run(name)[0] for name in ("release", "better")] == [ExitCode.GATE_OPEN] * 2
+
+
+def test_a_suite_that_demands_signatures_uses_no_other_baseline(stored: StoredDesk) -> None:
+    folder = stored.desk.folder
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(folder / "signing")], check=True)
+    (folder / "allowed").write_text(f"lead {(folder / 'signing.pub').read_text()}")
+    stored.desk.suite.write_text(stored.desk.suite.read_text() + "signers: allowed\n")
+    stored.run("release")
+    stored.closet("bless", "last", "--reason", "unsigned")
+    code, _, err = stored.run("release")
+    assert (code, "the approval is not signed" in err) == (ExitCode.NO_VERDICT, True)
+    stored.closet("bless", "last", "--reason", "signed", "--sign", folder / "signing", "--signer", "lead")
+    assert stored.run("release")[0] == ExitCode.GATE_OPEN
