@@ -13,14 +13,15 @@ import click
 from harness import __version__
 from harness.cli.baselines import bless
 from harness.cli.bench import bench
+from harness.cli.claims import claims
 from harness.cli.device_burn_in import burn_in
 from harness.cli.device_care import COMMANDS as DEVICE_CARE
-from harness.cli.claims import claims
 from harness.cli.devices import devices
 from harness.cli.emulators import emulate
 from harness.cli.ledger import baselines
 from harness.cli.logs import log
 from harness.cli.provisioning import add, provision
+from harness.cli.quarantine import quarantine
 from harness.cli.results import diff, report
 from harness.cli.routes import routes
 from harness.cli.streams import complain, give_up, tell
@@ -60,7 +61,7 @@ def cli() -> None:
 
 
 for command in (
-    check, plan, run, resume, diff, report, claims, bless, baselines, devices, emulate, routes, log, bench,
+    check, plan, run, resume, diff, report, claims, bless, baselines, quarantine, devices, emulate, routes, log, bench,
 ):  # fmt: skip
     cli.add_command(command)
 for part in (*DEVICE_CARE, burn_in, add, provision):

@@ -15,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from harness.closet.work import DeviceConnected, DeviceLost, JobFinished, JobProgress, JobStarted, StagingProgress
-from harness.pipeline.events import Judged, Planned, RunEvent
+from harness.pipeline.events import Judged, Planned, Repeating, RunEvent
 from harness.report import trial_rows
 from harness.verdict import JobResult, RunRecord, Verdict
 
@@ -110,6 +110,8 @@ class Watch:
                 self._trials_done += 1
                 self._bar.update(self._bar_task, completed=self._trials_done)
                 self._say(result)
+            case Repeating(result=result):
+                self._repeating(result)
             case DeviceConnected(device=device):
                 self._benches.setdefault(device, _Bench()).state = "idle"
             case DeviceLost(device=device, error=error):
@@ -127,10 +129,10 @@ class Watch:
                 bench = self._benches.setdefault(device, _Bench())
                 bench.frames_done = _count(progress.get("frames_done"))
                 bench.frames_total = _count(progress.get("frames_total"))
-            case JobFinished(device=device, error=error):
+            case JobFinished(work_id=work, device=device, error=error):
                 bench = self._benches.setdefault(device, _Bench())
                 self._frames_of_ended += bench.frames_total if error is None else 0
-                self._tasks_done += error is None
+                self._tasks_done += error is None and work in self._segments
                 bench.state, bench.segment, bench.began_s = "idle", "", 0.0
 
     def _plan(self, planned: Planned, folder: Path) -> None:
@@ -154,6 +156,10 @@ class Watch:
         if result.error is not None:
             line.append(f": {result.error.problem}")
         self._console.print(line, soft_wrap=True)
+
+    def _repeating(self, result: JobResult) -> None:
+        line = Text.assemble((f"{result.verdict:<5}", VERDICT_STYLE[result.verdict]), f" {result.name}: ")
+        self._console.print(line.append("repeated before anybody is blamed"), soft_wrap=True)
 
     def _render(self) -> RenderableType:
         with self._lock:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import datetime
 import functools
 import tempfile
-from collections.abc import Callable
-from dataclasses import asdict
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import click
@@ -15,14 +15,17 @@ from rich.table import Table
 from harness.cli.claims import check_intents, echo_outlooks, intent_option
 from harness.cli.live import Watch
 from harness.cli.options import echo_json, json_option, make_request, open_store, shown_path, suite_options
+from harness.cli.quarantine import check_quarantine_file, today, warn_of_unmatched
 from harness.cli.stopping import stopping
 from harness.cli.streams import complain, progress_console, result_console, tell
-from harness.config import Fleet, gather, load_fleet, load_suite
+from harness.config import Fleet, Suite, gather, load_fleet, load_suite
+from harness.config.quarantine import QUARANTINE_FILE
 from harness.domain import DeviceKind, Task
 from harness.errors import ConfigError, ExitCode
 from harness.files import write_text
 from harness.pipeline import execute_run, prepare
 from harness.pipeline.prepare import check_suite
+from harness.pipeline.quarantine import Place, check_expiry
 from harness.pipeline.request import Request, load_request
 from harness.pipeline.resume import check_same_run
 from harness.pipeline.runs import JUNIT, RECORD, REQUEST, alone_in, closet_home, find_run, load_run, new_run_folder
@@ -48,11 +51,17 @@ def check(
 ) -> None:
     """Validate suites and devices; every mistake at once, each with file and line. Nothing is started.
 
-    Folders, replayers and options that a suite names are checked too. Models are checked by `closet plan`, which
-    knows the candidate. An intent is refused when the suite's segments are too few for what it asks.
+    Folders, replayers and options that a suite names are checked too, and its quarantine: an entry that has expired is
+    a mistake, one that matches nothing a warning. Models are checked by `closet plan`, which knows the candidate.
+    An intent is refused when the suite's segments are too few for what it asks.
     """
     fleets: list[Fleet] = []
+    files = [path for path in suites if path.name == QUARANTINE_FILE]
+    suites = tuple(path for path in suites if path not in files)
     told = [{"file": str(path), "kind": "suite"} for path in suites]
+    told += [{"file": str(path), "kind": "quarantine"} for path in files]
+    loaded: list[Suite] = []
+    places: dict[Path, Sequence[Place]] = {}
     actions: list[Callable[[], object]] = []
     if devices_file is not None:
         shelf = devices_file
@@ -60,13 +69,22 @@ def check(
         actions.append(lambda: fleets.append(load_fleet(shelf)))
 
     def check_one(path: Path) -> None:
-        check_suite(load_suite(path), fleets[0] if fleets else None)
+        suite = load_suite(path)
+        loaded.append(suite)
+        gather(
+            [
+                lambda: places.update({path: check_suite(suite, fleets[0] if fleets else None)}),
+                lambda: check_expiry(suite.quarantine, today()),
+            ]
+        )
 
     actions += [functools.partial(check_one, path) for path in suites]
+    actions += [functools.partial(check_quarantine_file, path) for path in files]
     gather(actions)
     outlooks = check_intents(suites, intents, force=force_intent)
+    warnings = warn_of_unmatched(loaded, places)
     if as_json:
-        echo_json({"ok": told, "claims": [asdict(each) for each in outlooks]})
+        echo_json({"ok": told, "claims": [asdict(each) for each in outlooks], "warnings": warnings})
         return
     for entry in told:
         click.echo(f"ok  {entry['file']} ({entry['kind']})")
@@ -120,6 +138,11 @@ def plan(
 )
 @suite_options
 @intent_option
+@click.option(
+    "--confirm/--no-confirm",
+    default=None,
+    help="Repeat what FAILs, there and on a second device, before blaming anybody. Default: as the suite says.",
+)
 @click.option("--junit", type=click.Path(path_type=Path), metavar="FILE", help="Copy the JUnit report here too.")
 @click.option(
     "--run-dir", type=click.Path(path_type=Path), metavar="DIR", help="Keep the run here, not under .closet/runs."
@@ -135,6 +158,7 @@ def run(
     only: tuple[str, ...],
     branch: str,
     intents: tuple[Path, ...],
+    confirm: bool | None,
     junit: Path | None,
     run_dir: Path | None,
     as_json: bool,
@@ -145,6 +169,7 @@ def run(
     remote jobs and keeps what is done; `closet resume` goes on from there.
     """
     request = make_request(suite, candidate, baseline, devices_file, only, ("closet", *given), branch, intents=intents)
+    request = replace(request, confirm=confirm)
     if run_dir is not None and (run_dir / RECORD).exists():
         raise ConfigError("there is a run in it", where=str(run_dir), remedy="closet resume goes on with it")
     return _carry_out(request, run_dir, junit, as_json)

@@ -54,8 +54,8 @@ class Suite:
     """What is replayed, how it is judged, and on which devices.
 
     With `confirm` a FAIL is repeated before anybody is blamed, at most `confirm_most` of them a run. `policy` says
-    which answers to the claims of `intents` close the gate. Only baselines signed by one of `signers` (a file of allowed
-    signers) are used, where one is named.
+    which answers to the claims of `intents` close the gate. Only baselines signed by one of `signers` (a file of
+    allowed signers) are used, where one is named.
     """
 
     name: str
@@ -221,8 +221,8 @@ def gather(actions: list[Callable[[], object]]) -> None:
             errors.append(error)
         except NothingToRunError as error:
             nothing = nothing or error
-    if errors:
-        raise ConfigMistakesError(tuple(errors))
+    if errors:  # what several suites share is wrong once
+        raise ConfigMistakesError(tuple({str(error): error for error in errors}.values()))
     if nothing is not None:
         raise nothing
 

@@ -11,6 +11,8 @@ from harness.config import Fleet, ReplayerConfig, RouteSource, Suite, gather, lo
 from harness.domain import Check, DeviceKind, NamedBlob, Plan, canonical_json
 from harness.errors import ConfigError, ConfigMistakesError, NothingToRunError
 from harness.pipeline.intents import Declared, declare
+from harness.pipeline.judgement import REPLAY_CHECK
+from harness.pipeline.quarantine import Place, check_entries
 from harness.pipeline.request import ModelChoice, Request
 from harness.pipeline.selection import check_same, is_wanted, replayed_by, select
 from harness.plan import Case, make_plan
@@ -74,6 +76,7 @@ def prepare(request: Request, store: Store) -> Prepared:
             *(look_for_models(config) for config in suite.replayers),
             lambda: _check_choices(suite, request),
             lambda: declared.append(declare(suite, request.intents)),
+            lambda: check_entries(suite.quarantine),
             *(_check_served(suite, fleet, kind) for kind in suite.device_kinds),
         ]
     )
@@ -139,17 +142,25 @@ def prepare(request: Request, store: Store) -> Prepared:
     )
 
 
-def check_suite(suite: Suite, fleet: Fleet | None) -> None:
+def check_suite(suite: Suite, fleet: Fleet | None) -> tuple[Place, ...]:
     """Check what a suite names without a run: folders, selections, replayers, options, and devices if a fleet is given.
 
-    ConfigMistakesError with all mistakes.
+    Returns every place it could judge, whatever its conditions pick. ConfigMistakesError with all mistakes.
     """
+    found: list[Recording] = []
     gather(
         [
             *(_check_served(suite, fleet, kind) for kind in suite.device_kinds if fleet is not None),
-            *((lambda source=source: select(source)) for source in suite.routes),
+            *((lambda source=source: found.extend(select(source))) for source in suite.routes),
             *((lambda config=config: _check_replayer(config)) for config in suite.replayers),
+            lambda: check_entries(suite.quarantine),
         ]
+    )
+    return tuple(
+        Place(recording.segment, config.name, kind, (REPLAY_CHECK, *(check.name for check in config.checks)))
+        for recording in found
+        for config in suite.replayers
+        for kind in suite.device_kinds
     )
 
 

@@ -43,7 +43,7 @@ def check_same_run(before: RunRecord, prepared: Prepared) -> None:
 
 
 def _changed(result: JobResult, trial: Trial, prepared: Prepared) -> list[str]:
-    if result.verdict is Verdict.ERROR:
+    if Verdict.ERROR in (result.verdict, result.quarantine.outcome if result.quarantine else None):
         return []
     was, now = result.provenance, provenance(trial, prepared.checks[trial.replayer])
     changed = [name for name in sorted((was.keys() | now.keys()) - _DERIVED) if was.get(name) != now.get(name)]
