@@ -35,6 +35,14 @@ class BlobStore:
         """Whether the blob is here; its digest is checked when it is read, not now."""
         return self.path(sha256).is_file()
 
+    def use(self, sha256: str) -> bool:
+        """Whether the blob is here; if so it counts as used now, which keeps it from being collected as garbage."""
+        try:
+            os.utime(self.path(sha256))
+        except FileNotFoundError:
+            return False
+        return True
+
     def put_bytes(self, content: bytes) -> Blob:
         """Keep `content`."""
         blob = Blob(hashlib.sha256(content).hexdigest(), len(content))
@@ -84,7 +92,7 @@ class BlobStore:
         """Whether the blob is here undamaged; one that is not will be replaced."""
         path = self.path(blob.sha256)
         try:
-            return path.stat().st_size == blob.size_bytes and file_sha256(path) == blob.sha256
+            return path.stat().st_size == blob.size_bytes and file_sha256(path) == blob.sha256 and self.use(blob.sha256)
         except OSError:
             return False
 

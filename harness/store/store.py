@@ -87,7 +87,7 @@ class Store:
     def find_trace(self, job_id: str) -> StoredTrace | None:
         """The trace of an equal job, if it is known and its blob still here."""
         known = self._index.find_trace(job_id)
-        return known if known is not None and self.has(known.sha256) else None
+        return known if known is not None and self.blobs.use(known.sha256) else None
 
     def forget_trace(self, job_id: str) -> None:
         """An equal job is replayed again: the trace that `job_id` gave is not to be relied on. Its blob stays."""

@@ -1,0 +1,165 @@
+"""Room on the orchestrator: which blobs and runs nobody needs any more, and letting go of them, oldest first.
+
+Needed are: traces that are accepted as baseline on any branch, and those they replaced last; what a recent run names;
+the newest evidence of each quarantined trial. What was used within the last day stays as well: another run may be
+about to name it. Everything else may go, and goes only as far as the budget asks.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import shutil
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.errors import ClosetError
+from harness.pipeline.runs import LOCK, RECORD, load_run
+from harness.store import MAIN, Store
+from harness.verdict import JobResult, RunRecord, Verdict
+
+_DAY_S = 86_400.0
+
+
+@dataclass(frozen=True, slots=True)
+class Keep:
+    """What is kept at least, and how much at most: `runs` newest runs, `used_within_s` of any use, `budget_bytes`."""
+
+    budget_bytes: int
+    runs: int = 30
+    replaced: int = 1
+    used_within_s: float = _DAY_S
+
+
+@dataclass(frozen=True, slots=True)
+class Garbage:
+    """What went, or would go. `kept_bytes` is what is left; more than the budget when all of it is needed."""
+
+    blobs: int
+    runs: int
+    freed_bytes: int
+    kept_bytes: int
+    budget_bytes: int
+
+    @property
+    def over_budget(self) -> bool:
+        """What is needed alone is more than the budget."""
+        return self.kept_bytes > self.budget_bytes
+
+
+@dataclass(frozen=True, slots=True)
+class _Piece:
+    """Something that may go: a run's folder or a blob, last used at `used_s`."""
+
+    used_s: float
+    path: Path
+    size_bytes: int
+
+
+def collect_garbage(store: Store, keep: Keep, *, dry_run: bool = False, now_s: float | None = None) -> Garbage:
+    """Let go of what nobody needs until the budget is kept: runs beyond the newest, and blobs; longest unused first.
+
+    Two of these at once do no harm; a run that is being written stays. With `dry_run` nothing is touched.
+    """
+    now_s = time.time() if now_s is None else now_s
+    folders = _runs(store.home)
+    recent, older = folders[: keep.runs], folders[keep.runs :]
+    needed = _needed(store, recent, keep)
+    blobs = [_Piece(used_s, path, size) for path, size, used_s in _blobs(store.blobs.folder)]
+    runs = {folder: _folder_bytes(folder) for folder in folders}
+    total = sum(piece.size_bytes for piece in blobs) + sum(runs.values())
+    pieces = [_Piece((folder / RECORD).stat().st_mtime, folder, runs[folder]) for folder in older]
+    pieces += [piece for piece in blobs if piece.path.name not in needed and piece.used_s < now_s - keep.used_within_s]
+    freed = blobs_gone = runs_gone = 0
+    for piece in sorted(pieces, key=lambda piece: (piece.used_s, piece.path.name)):
+        if total - freed <= keep.budget_bytes:
+            break
+        is_run = piece.path in runs
+        if dry_run or (_remove_run(piece.path) if is_run else _remove_blob(piece, now_s - keep.used_within_s)):
+            freed += piece.size_bytes
+            runs_gone += is_run
+            blobs_gone += not is_run
+    return Garbage(blobs_gone, runs_gone, freed, total - freed, keep.budget_bytes)
+
+
+def _needed(store: Store, recent: list[Path], keep: Keep) -> set[str]:
+    needed: set[str] = set()
+    for branch in (MAIN, *store.baselines.branches()):
+        needed |= {entry.trace_sha256 for entry in store.baselines.standing(branch)}
+    replaced: dict[tuple[str, ...], list[str]] = {}
+    for entry in store.ledger():
+        replaced.setdefault((*entry.place, entry.runtime), []).append(entry.trace_sha256)
+    for digests in replaced.values():
+        needed |= set(digests[-1 - keep.replaced :])
+    quarantined: set[str] = set()
+    for folder in _runs(store.home):
+        record = _record(folder)
+        for result in record.results if record is not None else ():
+            newest = result.verdict is Verdict.QUARANTINED and result.name not in quarantined
+            quarantined |= {result.name} if newest else set()
+            if newest or folder in recent:
+                needed |= set(_named(result))
+    return needed
+
+
+def _named(result: JobResult) -> Iterator[str]:
+    """Every trace that a result names."""
+    yield result.candidate_trace
+    yield result.baseline_trace
+    for repeat in result.confirmations:
+        yield repeat.candidate_trace
+        yield repeat.baseline_trace
+
+
+def _record(folder: Path) -> RunRecord | None:
+    """A run's record; one that cannot be read names nothing that could be looked at."""
+    try:
+        return load_run(folder)
+    except ClosetError:
+        return None
+
+
+def _runs(home: Path) -> list[Path]:
+    """Folders of runs, newest first."""
+    return sorted((path.parent for path in (home / "runs").glob(f"*/{RECORD}")), reverse=True)
+
+
+def _blobs(folder: Path) -> Iterator[tuple[Path, int, float]]:
+    for path in folder.glob("*/*"):
+        try:
+            state = path.stat()
+        except FileNotFoundError:
+            continue
+        if path.is_file() and "." not in path.name:
+            yield path, state.st_size, state.st_mtime
+
+
+def _folder_bytes(folder: Path) -> int:
+    """Bytes that would be free without the folder: files shared with the store count there."""
+    states = [path.stat() for path in folder.rglob("*") if path.is_file()]
+    return sum(state.st_size for state in states if state.st_nlink == 1)
+
+
+def _remove_run(folder: Path) -> bool:
+    """Remove a run's folder unless a program is at work on it."""
+    with (folder / LOCK).open("a") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        # The record goes first: a folder without one is no run, whenever this is cut short.
+        (folder / RECORD).unlink(missing_ok=True)
+        shutil.rmtree(folder, ignore_errors=True)
+    return True
+
+
+def _remove_blob(piece: _Piece, unused_since_s: float) -> bool:
+    """Remove a blob unless somebody used it meanwhile."""
+    try:
+        if piece.path.stat().st_mtime >= unused_since_s:
+            return False
+        piece.path.unlink()
+    except FileNotFoundError:
+        return False
+    return True
