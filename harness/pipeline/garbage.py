@@ -89,7 +89,7 @@ def _needed(store: Store, recent: list[Path], keep: Keep) -> set[str]:
         needed |= {entry.trace_sha256 for entry in store.baselines.standing(branch)}
     replaced: dict[tuple[str, ...], list[str]] = {}
     for entry in store.ledger():
-        replaced.setdefault((*entry.place, entry.runtime), []).append(entry.trace_sha256)
+        replaced.setdefault((*entry.place, entry.runtime, entry.branch), []).append(entry.trace_sha256)
     for digests in replaced.values():
         needed |= set(digests[-1 - keep.replaced :])
     quarantined: set[str] = set()
