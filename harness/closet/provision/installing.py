@@ -88,14 +88,15 @@ def unprovision(device: Device, *, say: Say = lambda _line: None) -> tuple[str, 
     Refused with LeaseLostError while a job runs there or a run is connected.
     """
     where, survey = _survey(device, "")
-    able = next((entry for entry in survey.interpreters if entry.target is not None), None)
+    # Not the environment's own: it goes.
+    able = next((entry.base for entry in survey.interpreters if entry.target is not None), None)
     if able is None:
         raise DeviceUnhealthyError(
             "no Python there can run the agent, so none of ours was ever made",
             where=where,
             remedy=f"see what is in {device.work_folder}",
         )
-    with reach(device, able.executable) as reached:
+    with reach(device, able) as reached:
         reached.link.close()  # it would be a run that is connected
         done = reached.command("remove", {}, Deadline.after(_REMOVE_S), say)
     left = sequence(done.get("left"), where, _MOST_LEFT)
@@ -105,11 +106,12 @@ def unprovision(device: Device, *, say: Say = lambda _line: None) -> tuple[str, 
 def _survey(device: Device, python: str) -> tuple[str, Survey]:
     connection = connect(device, Deadline.after(CONNECT_S))
     try:
-        named = _named(device, python)
-        survey = take_survey(connection, device.work_folder, (named,) if named else ())
-        beneath = survey.environment_base
-        if not named and beneath and all(entry.base != beneath for entry in survey.interpreters):
-            survey = take_survey(connection, device.work_folder, (beneath,))  # somebody had named it, once
+        folder, named = device.work_folder, _named(device, python)
+        survey = take_survey(connection, folder, (named or f"{folder}/{ENVIRONMENT_PYTHON}",))
+        if not named and survey.environment_base:  # what is beneath the environment that is there is built on again
+            survey = take_survey(connection, folder, (survey.environment_base,))
+        if not named and all(entry.target is None for entry in survey.interpreters):
+            survey = take_survey(connection, folder)
         return connection.where, survey
     finally:
         connection.close()

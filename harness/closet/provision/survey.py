@@ -30,8 +30,9 @@ _PLACES = """\
 "$HOME"/.pyenv/versions/3.1[12].*/bin/python3 \
 /usr/local/pyenv/versions/3.1[12].*/bin/python3"""
 _LOOK = f"""\
-survey=$1; work=$2; shift 2
-for wanted in "$@" {_PLACES}; do
+survey=$1; work=$2; everywhere=$3; shift 3
+[ -z "$everywhere" ] || set -- "$@" {_PLACES}
+for wanted in "$@"; do
   found=$(command -v -- "$wanted" 2>/dev/null) || continue
   "$found" -I -c "$survey" "$wanted" "$work" </dev/null 2>/dev/null
 done
@@ -92,10 +93,10 @@ class Survey:
     environment_base: str
 
 
-def take_survey(connection: Connection, work_folder: str, first: Sequence[str] = ()) -> Survey:
-    """Ask every Python that can be found; those in `first` before the others, each program once."""
+def take_survey(connection: Connection, work_folder: str, named: Sequence[str] = ()) -> Survey:
+    """Ask the Pythons that are `named`, or else every one that can be found."""
     deadline = Deadline.after(_SURVEY_S)
-    command = ["sh", "-c", _LOOK, "closet", _SURVEY, work_folder, *first, *CANDIDATES]
+    command = ["sh", "-c", _LOOK, "closet", _SURVEY, work_folder, "" if named else "yes", *(named or CANDIDATES)]
     process = connection.run(command, deadline)
     found: dict[str, Interpreter] = {}
     free_bytes, env = 0, {}
@@ -118,11 +119,8 @@ def take_survey(connection: Connection, work_folder: str, first: Sequence[str] =
 
 
 def choose(survey: Survey, named: str, where: str) -> tuple[Interpreter, Target]:
-    """The Python to build on: the one `named`, else the one beneath the environment that is there, else the first.
-
-    DeviceUnhealthyError when none will do.
-    """
-    for interpreter in sorted(survey.interpreters, key=lambda entry: entry.base != survey.environment_base):
+    """The Python to build on: the one `named`, else the first that will do. DeviceUnhealthyError when none will."""
+    for interpreter in survey.interpreters:
         if interpreter.target is not None and (not named or interpreter.wanted == named):
             return interpreter, interpreter.target
     if named:
