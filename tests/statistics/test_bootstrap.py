@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.stats import bootstrap
+from scipy.stats import bootstrap, t
 
 from harness.compare.statistics.bootstrap import LEAST_ROUTES, bca_ends, bootstrap_intervals
 from harness.compare.statistics.pairs import Pairs, sum_routes
@@ -26,12 +26,19 @@ def test_the_ends_are_those_of_scipy_where_routes_are_single_segments():
     told = bootstrap((values,), np.mean, n_resamples=20_000, method="BCa", rng=rng)
     weights = rng.multinomial(40, np.full(40, 1 / 40), 20_000)
     left_out = (values.sum() - values) / 39
-    low, high = bca_ends(weights @ values / 40, left_out, values.mean(), 0.95, expanded=False)
+    low, high = bca_ends(weights @ values / 40, left_out, values.mean(), 0.95)
     assert low == pytest.approx(told.confidence_interval.low, abs=0.02)
     assert high == pytest.approx(told.confidence_interval.high, abs=0.02)
-    wider = bca_ends(weights @ values / 40, left_out, values.mean(), 0.95)
-    assert wider[0] < low
-    assert wider[1] > high
+
+
+def test_an_end_is_the_outer_of_both():
+    """What leans is followed where it leans to, and Student's end is kept where it does not."""
+    rng = np.random.default_rng(2)
+    values = rng.exponential(size=(30, 1)) ** 2
+    low, high = _ends(pairs_of(Design(30, 30), values, 0.0))[:2, 0]
+    student = t.interval(0.95, 29, values.mean(), values.std(ddof=1) / np.sqrt(30))
+    assert low == pytest.approx(student[0])
+    assert high > student[1] * 1.05
 
 
 def test_few_routes_have_no_interval():

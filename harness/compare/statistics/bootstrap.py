@@ -1,8 +1,8 @@
 """Intervals of a mean difference, and of its share of the baseline, by resampling whole routes.
 
-Bias-corrected and accelerated (Efron 1987). With few routes a bootstrap is too narrow, because it divides by n where
-n − 1 is meant and knows nothing of Student: its ends are taken at the quantiles that make up for both (the expanded
-percentiles of Hesterberg 2015, "What teachers should know about the bootstrap", section 5.3).
+Bias-corrected and accelerated (Efron 1987): it leans the way the differences do. With few routes, or heavy tails, it is
+too narrow, because it divides by n where n − 1 is meant and takes the worst that was seen for the worst there is.
+Student's interval is not, and cannot lean. Each end is the outer of both.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import numpy as np
 from scipy.special import ndtr, ndtri, stdtrit
 
 from harness.compare.statistics.pairs import Bools, Floats, Sums
+from harness.compare.statistics.student import standard_error
 
 DRAWS = 1_999
 LEAST_ROUTES = 6
@@ -47,7 +48,26 @@ def bootstrap_intervals(sums: Sums, confidence: float, seed: int, draws: int = D
         for first in range(0, len(columns), _COLUMNS_AT_ONCE):
             some = columns[first : first + _COLUMNS_AT_ONCE]
             ends[:, some] = _of_group(sums, kept, some, confidence, np.random.default_rng([seed, 3]), draws)
-    return Intervals(*ends)
+    low, high, share_low, share_high = np.where(np.isnan(ends), np.nan, _outer(ends, _student(sums, confidence)))
+    return Intervals(low, high, share_low, share_high)
+
+
+def _outer(one: Floats, other: Floats) -> Floats:
+    """(4, k) the outer ends of two."""
+    return np.where([[True], [False], [True], [False]], np.fmin(one, other), np.fmax(one, other))
+
+
+def _student(sums: Sums, confidence: float) -> Floats:
+    """(4, k) Student's ends of the mean and of its share."""
+    quantile = stdtrit(np.maximum(sums.route_count - 1.0, 1.0), (1.0 + confidence) / 2)
+    baseline = sums.baseline * np.where(sums.baseline.sum(axis=0) < 0.0, -1.0, 1.0)
+    ends = []
+    for over in (sums.count, baseline):
+        with np.errstate(invalid="ignore", divide="ignore"):
+            centre = sums.difference.sum(axis=0) / over.sum(axis=0)
+            reach = quantile * standard_error(sums.difference, sums.count, over)
+        ends += [centre - reach, centre + reach]
+    return np.stack(ends)
 
 
 def _of_group(
@@ -80,9 +100,7 @@ def _of_group(
     return ends
 
 
-def bca_ends(
-    replicates: Floats, left_out: Floats, estimate: float, confidence: float, *, expanded: bool = True
-) -> tuple[float, float]:
+def bca_ends(replicates: Floats, left_out: Floats, estimate: float, confidence: float) -> tuple[float, float]:
     """The ends of one interval, from replicates (b,) and the estimates with one route left out each (g,)."""
     replicates = replicates[np.isfinite(replicates)]
     left_out = left_out[np.isfinite(left_out)]
@@ -97,8 +115,7 @@ def bca_ends(
     apart = left_out.mean() - left_out
     spread = float((apart**2).sum())
     bend = float((apart**3).sum()) / (6.0 * spread**1.5) if spread > 0.0 else 0.0
-    tail = (1.0 - confidence) / 2
-    reach = float(-np.sqrt(routes / (routes - 1)) * stdtrit(routes - 1, tail) if expanded else -ndtri(tail))
+    reach = float(ndtri((1.0 + confidence) / 2))
     levels = []
     for side in (-reach, reach):
         moved = shift + side

@@ -21,15 +21,19 @@ _ROUNDS = 60
 _FARTHEST = 1e7
 
 
-def standard_error(values: Floats, count: Floats) -> Floats:
-    """(k,) of the mean a segment, from sums (g, k) and counts (g, k) of routes; NaN with fewer than two routes."""
+def standard_error(values: Floats, count: Floats, over: Floats | None = None) -> Floats:
+    """(k,) of the mean a segment, from sums (g, k) and counts (g, k) of routes; NaN with fewer than two routes.
+
+    With `over` (g, k), sums of something else, it is that of the ratio to it.
+    """
     present = count > 0
     routes = present.sum(axis=0).astype(np.float64)
-    segments = count.sum(axis=0)
+    below = count if over is None else over
+    total = below.sum(axis=0)
     with np.errstate(invalid="ignore", divide="ignore"):
-        mean = values.sum(axis=0) / segments
-        left = np.where(present, values - mean * count, 0.0)
-        variance = routes / (routes - 1.0) * (left**2).sum(axis=0) / segments**2
+        mean = values.sum(axis=0) / total
+        left = np.where(present, values - mean * below, 0.0)
+        variance = routes / (routes - 1.0) * (left**2).sum(axis=0) / total**2
         error: Floats = np.sqrt(np.where(routes > 1, variance, np.nan))
     return error
 
