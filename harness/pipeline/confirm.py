@@ -180,6 +180,7 @@ class Confirmer:
         )
 
     def _concluded(self, case: _Case) -> JobResult:
+        case.confirmations.sort(key=lambda repeat: repeat.device not in case.first)
         told = conclude(
             case.result.blocked_checks,
             case.first,

@@ -211,7 +211,7 @@ def test_what_a_killed_agent_left_is_ended_by_the_next(root: Path) -> None:
 
 def test_a_job_sees_little_of_the_world(root: Path) -> None:
     program = "import json, os; print(json.dumps(dict(os.environ)))"
-    with running(root, environment={"SECRET": "1", "CLOSET_THREADS": "3"}) as agent:
+    with running(root, environment={"SECRET": "1", "CLOSET_SHELF": "x", "CLOSET_THREADS": "3"}) as agent:
         agent.start(1, program)
         seen = agent.progress()
     assert "SECRET" not in seen
