@@ -19,7 +19,9 @@ import psycopg
 import pytest
 
 _OWNER = "postgres"
-_START_S = 30.0
+_START_S = 60.0
+_MEMORY = Path("/dev/shm")  # noqa: S108 a fresh folder is made in it
+_ROOM_BYTES = 1 << 30
 
 
 def binaries() -> Path | None:
@@ -37,7 +39,7 @@ def binaries() -> Path | None:
 @contextmanager
 def server(programs: Path) -> Iterator[Path]:
     """The folder of a running server's socket. Its data is not made durable: it lives as long as the tests."""
-    folder = Path(tempfile.mkdtemp(prefix="closet-pg-"))
+    folder = Path(tempfile.mkdtemp(prefix="closet-pg-", dir=_MEMORY if _has_room(_MEMORY) else None))
     # The server refuses to run as root.
     who: dict[str, Any] = {"user": _OWNER, "group": _OWNER, "extra_groups": []} if os.getuid() == 0 else {}
     if who:
@@ -65,6 +67,11 @@ def server(programs: Path) -> Iterator[Path]:
         shutil.rmtree(folder)
 
 
+def _has_room(folder: Path) -> bool:
+    """True when the data can be kept in memory: thousands of small files, all thrown away."""
+    return folder.is_dir() and os.access(folder, os.W_OK) and shutil.disk_usage(folder).free > _ROOM_BYTES
+
+
 def _wait_until_ready(folder: Path, process: subprocess.Popen[bytes]) -> None:
     give_up_s = time.monotonic() + _START_S
     while True:
@@ -76,6 +83,14 @@ def _wait_until_ready(folder: Path, process: subprocess.Popen[bytes]) -> None:
             time.sleep(0.02)
         else:
             return
+
+
+def create_database(folder: Path) -> str:
+    """The address of a new database of the server."""
+    name = f"closet_{uuid.uuid4().hex}"
+    with psycopg.connect(host=str(folder), user=_OWNER, dbname="postgres", autocommit=True) as connection:
+        connection.execute(f'CREATE DATABASE "{name}"')
+    return f"postgresql://{_OWNER}@/{name}?host={folder}"
 
 
 @pytest.fixture(scope="session")
@@ -91,7 +106,4 @@ def postgres_server() -> Iterator[Path]:
 @pytest.fixture
 def postgres_url(postgres_server: Path) -> str:
     """The address of a fresh database."""
-    name = f"closet_{uuid.uuid4().hex}"
-    with psycopg.connect(host=str(postgres_server), user=_OWNER, dbname="postgres", autocommit=True) as connection:
-        connection.execute(f'CREATE DATABASE "{name}"')
-    return f"postgresql://{_OWNER}@/{name}?host={postgres_server}"
+    return create_database(postgres_server)

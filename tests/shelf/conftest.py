@@ -11,17 +11,46 @@ import sqlalchemy as sa
 from harness.domain import DeviceKind, Lease, Priority, Want
 from harness.shelf import Shelf, parse_address
 from harness.shelf.database import Database
-from harness.shelf.schema import holders, leases, offers, wants
+from harness.shelf.schema import holders, leases, metadata, offers, wants
+from tests.postgres import create_database
 
 MICI = DeviceKind.MICI
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def address(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+def fresh_address(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """The address of a shelf that nobody has opened yet, in each kind of database."""
     if request.param == "postgresql":
         return str(request.getfixturevalue("postgres_url"))
     return str(tmp_path / "shelf.db")
+
+
+@pytest.fixture(scope="session")
+def used_file(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A shelf that tests use one after the other: wiping it takes less than making one."""
+    return str(tmp_path_factory.mktemp("shelf") / "shelf.db")
+
+
+@pytest.fixture(scope="session")
+def used_database(postgres_server: Path) -> str:
+    """The same in PostgreSQL."""
+    return create_database(postgres_server)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def address(request: pytest.FixtureRequest) -> str:
+    """The address of a shelf with nothing on it, in each kind of database."""
+    used = str(request.getfixturevalue("used_database" if request.param == "postgresql" else "used_file"))
+    Shelf(used).close()
+    database = Database(parse_address(used))
+    wipe(database)
+    database.close()
+    return used
+
+
+def wipe(database: Database) -> None:
+    """Take everything off the shelf."""
+    database.write(lambda transaction: [transaction.execute(sa.delete(table)) for table in metadata.sorted_tables])
 
 
 @pytest.fixture

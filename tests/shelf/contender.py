@@ -23,7 +23,7 @@ KIND = DeviceKind.EMULATED
 def main(address: str, folder: Path, turns: int, devices: int, slots: int) -> None:
     chance = random.Random(os.getpid())
     places = [(f"worker-{device}", slot) for device, slot in itertools.product(range(devices), range(slots))]
-    with Shelf(address) as shelf:
+    with Shelf(address, ageing_s=0.3) as shelf:  # a nightly run that waited so long is served
         holder = shelf.join(f"run-{os.getpid()}", suite="stress", priority=chance.choice(list(Priority)))
         say("joined")
         served = 0
@@ -36,7 +36,7 @@ def main(address: str, folder: Path, turns: int, devices: int, slots: int) -> No
                     use(shelf, folder, lease)
                     served += 1
             if served == before:
-                time.sleep(0.002)
+                time.sleep(0.02)  # as a run does that is refused
         shelf.leave(holder)
 
 

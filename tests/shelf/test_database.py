@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import sqlite3
 import threading
-from collections.abc import Callable
 from pathlib import Path
 
 import psycopg
@@ -22,11 +21,10 @@ from harness.shelf.database import Database, Transaction
 from harness.shelf.schema import REVISION, metadata, slots
 from tests.shelf.conftest import ask, join, want
 
-Execute = Callable[[sa.Executable], None]
 
-
-def test_the_migrations_make_what_the_schema_says(shelf: Shelf, address: str) -> None:
-    database = Database(parse_address(address))
+def test_the_migrations_make_what_the_schema_says(fresh_address: str) -> None:
+    Shelf(fresh_address).close()
+    database = Database(parse_address(fresh_address))
 
     def differences(transaction: Transaction) -> object:
         options = {"compare_type": True, "compare_server_default": True}
@@ -48,20 +46,25 @@ def test_the_program_knows_its_own_newest_migration() -> None:
     assert ScriptDirectory(str(folder)).get_heads() == [REVISION]
 
 
-def test_an_opened_shelf_is_opened_again(address: str) -> None:
-    with Shelf(address) as first, Shelf(address) as second:
+def test_an_opened_shelf_is_opened_again(fresh_address: str) -> None:
+    with Shelf(fresh_address) as first, Shelf(fresh_address) as second:
         lease = ask(first, join(first))
         assert lease is not None
         assert second.leases() == (lease,)
 
 
-def test_a_database_of_a_newer_program_is_left_alone(shelf: Shelf, address: str, execute: Execute) -> None:
-    join(shelf)
-    execute(sa.text("UPDATE alembic_version SET version_num = '9999'"))
-    with pytest.raises(ConfigError, match="newer program: its schema is 9999") as refused:
-        Shelf(address)
-    assert "update testing-closet" in refused.value.remedy
-    assert len(shelf.holders()) == 1
+def test_a_database_of_a_newer_program_is_left_alone(fresh_address: str) -> None:
+    with Shelf(fresh_address) as shelf:
+        join(shelf)
+        database = Database(parse_address(fresh_address))
+        database.write(
+            lambda transaction: transaction.execute(sa.text("UPDATE alembic_version SET version_num = '9999'"))
+        )
+        database.close()
+        with pytest.raises(ConfigError, match="newer program: its schema is 9999") as refused:
+            Shelf(fresh_address)
+        assert "update testing-closet" in refused.value.remedy
+        assert len(shelf.holders()) == 1
 
 
 def test_a_file_that_is_no_database(tmp_path: Path) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,13 +10,22 @@ from typing import Any
 import sqlalchemy as sa
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, invariant, multiple, rule
+from hypothesis.stateful import (
+    Bundle,
+    RuleBasedStateMachine,
+    consumes,
+    initialize,
+    invariant,
+    multiple,
+    rule,
+    run_state_machine_as_test,
+)
 
 from harness.domain import Lease, Priority
 from harness.shelf import LOST_AFTER_S, Shelf, parse_address
 from harness.shelf.database import Database, Transaction
 from harness.shelf.schema import holders, leases, offers, slots, wants
-from tests.shelf.conftest import ask, join, want
+from tests.shelf.conftest import ask, join, want, wipe
 
 _SLOT = st.integers(0, 1)
 # Time passes in fours, and no lease ends on a four: the moments that the test itself takes decide nothing.
@@ -45,20 +52,14 @@ class Leases(RuleBasedStateMachine):
     joined = Bundle("joined")
     held = Bundle("held")
 
-    def __init__(self) -> None:
+    def __init__(self, shelf: Shelf, database: Database) -> None:
         super().__init__()
-        self.folder = Path(tempfile.mkdtemp(prefix="closet-laws-"))
-        self.shelf = Shelf(self.folder / "shelf.db")
-        self.database = Database(parse_address(str(self.folder / "shelf.db")))
+        self.shelf, self.database = shelf, database
+        wipe(database)
         self.active: dict[tuple[int, int], _Active] = {}
         self.lost: dict[str, set[tuple[int, int]]] = {}
         self.ended: dict[str, tuple[Any, ...]] = {}
         self.epochs: dict[int, int] = {}
-
-    def teardown(self) -> None:
-        self.shelf.close()
-        self.database.close()
-        shutil.rmtree(self.folder)
 
     @initialize(target=joined)
     def first(self) -> str:
@@ -167,7 +168,10 @@ class Leases(RuleBasedStateMachine):
             self.lost[self.active.pop(key).holder].add(key)
 
 
-TestLeases = Leases.TestCase
-TestLeases.settings = settings(
-    max_examples=30, stateful_step_count=40, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck)
-)
+def test_laws(tmp_path: Path) -> None:
+    path = tmp_path / "shelf.db"
+    laws = settings(max_examples=30, stateful_step_count=40, suppress_health_check=list(HealthCheck))
+    with Shelf(path) as shelf:
+        database = Database(parse_address(str(path)))
+        run_state_machine_as_test(lambda: Leases(shelf, database), settings=laws)
+        database.close()
