@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness.cli.device_care import reachable, who
+from harness.cli.device_care import finished, reachable, who
 from harness.cli.devices import devices_option
 from harness.cli.options import echo_json, json_option, open_store
 from harness.cli.stopping import stopping
@@ -27,7 +27,6 @@ from harness.pipeline.shelf import open_shelf
 if TYPE_CHECKING:
     from harness.closet.burn_in import BurnIn, Round
 
-_POLL_S = 0.2
 _BUSY_PAUSE_S = 5.0
 _SILENT_PAUSE_S = 1.0
 
@@ -85,10 +84,7 @@ def _loop(
             if until_s is not None and began_s >= until_s:
                 break
             future = pool.submit(examiner.check, device)
-            while not future.done():
-                if stop.wait(_POLL_S):
-                    examiner.stop()
-            found = future.result()
+            (found,) = finished((future,), examiner, stop)
             if found.not_run and stop.is_set():
                 break
             if found.not_run:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import getpass
 import platform
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 from pathlib import Path
+from threading import Event
 
 import click
 
@@ -143,11 +144,15 @@ def reachable(fleet: Fleet, names: tuple[str, ...]) -> Iterator[tuple[Device, ..
 def look(examiner: Examiner, chosen: tuple[Device, ...]) -> tuple[Checkup, ...]:
     """Check these devices, several at a time; Ctrl-C ends their canaries."""
     with stopping("ending the canaries") as stop, ThreadPoolExecutor(_AT_A_TIME) as pool:
-        futures: list[Future[Checkup]] = [pool.submit(examiner.check, device) for device in chosen]
-        while not all(future.done() for future in futures):
-            if stop.wait(_POLL_S):
-                examiner.stop()
-    return tuple(future.result() for future in futures)
+        return finished([pool.submit(examiner.check, device) for device in chosen], examiner, stop)
+
+
+def finished(checks: Sequence[Future[Checkup]], examiner: Examiner, stop: Event) -> tuple[Checkup, ...]:
+    """What was found, once all have ended; when `stop` is set their canaries are ended."""
+    while wait(checks, _POLL_S).not_done:
+        if stop.is_set():
+            examiner.stop()
+    return tuple(check.result() for check in checks)
 
 
 def _change(devices_file: Path, name: str, change: Callable[[Shelf], str]) -> None:

@@ -47,7 +47,7 @@ def test_emulated_workers_serve_until_interrupted(desk: Desk) -> None:
         code, out, _ = desk.closet("devices", "--devices", "shelf/devices.yaml", "--json")
         rows = json.loads(out)
         assert code == 0
-        assert [row["state"].split(":")[0] for row in rows] == ["ready", "ready"]
+        assert [row["contact"]["said"].split(":")[0] for row in rows] == ["ready", "ready"]
         process.send_signal(signal.SIGINT)
         assert process.wait(timeout=30) == 0
     assert desk.closet("devices", "--devices", "shelf/devices.yaml")[0] == ExitCode.NO_VERDICT, "they are gone"
