@@ -143,6 +143,7 @@ def plan(
     default=None,
     help="Repeat what FAILs, there and on a second device, before blaming anybody. Default: as the suite says.",
 )
+@click.option("--fresh", is_flag=True, help="Replay also what is stored already.")
 @click.option("--junit", type=click.Path(path_type=Path), metavar="FILE", help="Copy the JUnit report here too.")
 @click.option(
     "--run-dir", type=click.Path(path_type=Path), metavar="DIR", help="Keep the run here, not under .closet/runs."
@@ -159,6 +160,7 @@ def run(
     branch: str,
     intents: tuple[Path, ...],
     confirm: bool | None,
+    fresh: bool,
     junit: Path | None,
     run_dir: Path | None,
     as_json: bool,
@@ -169,7 +171,7 @@ def run(
     remote jobs and keeps what is done; `closet resume` goes on from there.
     """
     request = make_request(suite, candidate, baseline, devices_file, only, ("closet", *given), branch, intents=intents)
-    request = replace(request, confirm=confirm)
+    request = replace(request, confirm=confirm, fresh=fresh)
     if run_dir is not None and (run_dir / RECORD).exists():
         raise ConfigError("there is a run in it", where=str(run_dir), remedy="closet resume goes on with it")
     return _carry_out(request, run_dir, junit, as_json)
@@ -182,7 +184,9 @@ def run(
 def resume(run_name: str, junit: Path | None, as_json: bool) -> int:
     """Go on with RUN (a folder, a name, or `last`): what has a trace is kept, the rest is replayed, all is judged."""
     folder = find_run(closet_home(), run_name)
-    return _carry_out(load_request(folder / REQUEST), folder, junit, as_json, before=load_run(folder))
+    # What was replayed before the cut is stored, and kept also by a run that replays everything.
+    request = replace(load_request(folder / REQUEST), fresh=False)
+    return _carry_out(request, folder, junit, as_json, before=load_run(folder))
 
 
 def _carry_out(

@@ -63,7 +63,7 @@ def execute_run(
     written_s = began_s
     write(record)
     try:
-        done = stored(plan.jobs, store)
+        done = {} if request.fresh else stored(plan.jobs, store)
         tasks = without(plan, frozenset(done))
         observer(Planned(folder, plan, tasks, len(prepared.fleet.devices) + prepared.fleet.emulated))
         with Replays(

@@ -81,6 +81,7 @@ def prepare(request: Request, store: Store) -> Prepared:
         ]
     )
     chosen = [found for name, found in sorted(recordings.items()) if is_wanted(name, request.only)]
+    chosen = [found for found in chosen if not request.segments or str(found.segment) in request.segments]
     if not chosen:
         raise NothingToRunError(
             f"none of {len(recordings)} segments is selected",

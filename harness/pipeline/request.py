@@ -23,7 +23,8 @@ class Request:
     """One execution of a suite, as asked for. All paths are absolute.
 
     `branch` is whose approvals lie over those of main. `confirm` says whether what FAILs is repeated, if not as the
-    suite says.
+    suite says. `segments` are the names of the only ones meant, where there are any. With `fresh` all is replayed, also
+    what has its trace in the store.
     """
 
     suite: Path
@@ -33,6 +34,8 @@ class Request:
     only: tuple[str, ...] = ()
     intents: tuple[Path, ...] = ()
     branch: str = ""
+    segments: tuple[str, ...] = ()
+    fresh: bool = False
     command: tuple[str, ...] = ()
     confirm: bool | None = None
 

@@ -1,0 +1,258 @@
+"""The closet that never sleeps: round after round of the segments that were not seen for longest, for weeks.
+
+A round is an ordinary run of some segments in which everything is replayed anew, so that a device or a software that
+begins to answer otherwise is found out. What a kill cut off is gone on with at the next start.
+"""
+
+from __future__ import annotations
+
+import datetime
+import fcntl
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+from harness.domain import Priority
+from harness.errors import ClosetError, ConfigError, NothingToRunError
+from harness.files import write_text
+from harness.pipeline import execute_run, prepare
+from harness.pipeline.events import Observer
+from harness.pipeline.garbage import Garbage, Keep, collect_garbage
+from harness.pipeline.picking import Candidate, Picked, pick
+from harness.pipeline.prepare import Prepared
+from harness.pipeline.request import Request, load_request
+from harness.pipeline.resume import check_same_run
+from harness.pipeline.runs import RECORD, REQUEST, alone_in, load_run, new_run_folder
+from harness.pipeline.shelf import open_shelf
+from harness.recording.corpus import CORPUS_FILE, Corpus
+from harness.store import Store
+from harness.verdict import NOT_RUN, RunRecord, gate
+
+_FIRST_PAUSE_S = 10.0
+_LONGEST_PAUSE_S = 600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """One round that ended. `not_reproduced` are trials whose trace is not the one that an equal job gave before."""
+
+    number: int
+    folder: Path
+    record: RunRecord
+    picked: tuple[Picked, ...]
+    resumed: bool
+    not_reproduced: tuple[str, ...]
+    garbage: Garbage | None
+
+
+@dataclass(frozen=True, slots=True)
+class _State:
+    """Where the night is: its last round, and the run of it that has not ended, if any."""
+
+    number: int = 0
+    run: str = ""
+
+
+def keep_replaying(
+    request: Request,
+    store: Store,
+    *,
+    batch: int,
+    rounds: int | None,
+    keep: Keep | None,
+    observed: Callable[[], AbstractContextManager[Observer]],
+    complain: Callable[[ClosetError, float], None],
+    stop: threading.Event,
+) -> Iterator[Round]:
+    """Rounds of `batch` segments until `stop` is set or `rounds` have ended; each is yielded as it ends.
+
+    Mistakes of the configuration are raised on the first round; later ones (a suite that is being edited, a folder that
+    is away) are told to `complain` with the pause that follows, and tried again. The same when a round judged nothing.
+    """
+    pauses = _pauses()
+    done = 0
+    with _alone(store.home, request.suite) as state_path:
+        while not stop.is_set() and (rounds is None or done < rounds):
+            try:
+                with observed() as observer:
+                    ended = _one_round(request, store, state_path, batch, keep, observer, stop)
+            except ClosetError as error:
+                if done == 0:
+                    raise
+                pause_s = next(pauses)
+                complain(error, pause_s)
+                stop.wait(pause_s)
+                continue
+            done += 1
+            yield ended
+            if any(result.checks for result in ended.record.results):
+                pauses = _pauses()
+            elif not stop.is_set() and done != rounds:
+                stop.wait(next(pauses))
+
+
+def _one_round(
+    request: Request,
+    store: Store,
+    state_path: Path,
+    batch: int,
+    keep: Keep | None,
+    observer: Observer,
+    stop: threading.Event,
+) -> Round:
+    state = _load_state(state_path)
+    folder = store.home / "runs" / state.run
+    resumed = bool(state.run) and (folder / RECORD).is_file()
+    picked: tuple[Picked, ...] = ()
+    if resumed:
+        asked = replace(load_request(folder / REQUEST), fresh=False)
+        prepared, resumed = _as_before(asked, folder, store)
+    if not resumed:
+        everything = prepare(request, store)
+        picked = _pick(everything, store, batch)
+        asked = replace(request, segments=tuple(entry.segment for entry in picked), fresh=True)
+        prepared = prepare(asked, store)
+        folder = new_run_folder(store.home, datetime.datetime.now(datetime.UTC).date())
+        state = _State(state.number + 1, folder.name)
+        write_text(state_path, json.dumps(asdict(state)) + "\n")
+    before = {job: found.sha256 for job in prepared.plan.jobs if (found := store.find_trace(job)) is not None}
+    with alone_in(folder):
+        record = execute_run(
+            asked, prepared, store, folder=folder, observer=observer, stop=stop, priority=Priority.NIGHTLY
+        )
+    _mark_replayed(prepared, record, store)
+    if not record.interrupted:
+        write_text(state_path, json.dumps(asdict(_State(state.number))) + "\n")
+    return Round(
+        state.number,
+        folder,
+        record,
+        picked,
+        resumed,
+        () if resumed else _not_reproduced(prepared, record, before),
+        None if keep is None else collect_garbage(store, keep),
+    )
+
+
+def _as_before(request: Request, folder: Path, store: Store) -> tuple[Prepared, bool]:
+    """What the run that was cut off asked; not to be gone on with when that cannot be asked any more."""
+    prepared = prepare(request, store)
+    try:
+        check_same_run(load_run(folder), prepared)
+    except ConfigError:
+        return prepared, False
+    return prepared, True
+
+
+def _pick(everything: Prepared, store: Store, batch: int) -> tuple[Picked, ...]:
+    names = [trial.name for trial in everything.plan.trials]
+    with open_shelf(store.home, everything.fleet) as shelf:
+        last = shelf.replayed(names)
+    segments: dict[str, list[float | None]] = {}
+    for trial in everything.plan.trials:
+        segments.setdefault(str(trial.segment), []).append(last.get(trial.name))
+    if not segments:
+        raise NothingToRunError("the suite plans nothing", where=str(everything.suite.path), remedy="see closet plan")
+    facts = _facts(everything, store)
+    candidates = [
+        replace(
+            facts.get(segment, Candidate(segment, None)),
+            last_s=None if None in seen else min(moment for moment in seen if moment is not None),
+        )
+        for segment, seen in segments.items()
+    ]
+    return pick(candidates, batch, now_s=time.time())
+
+
+def _facts(everything: Prepared, store: Store) -> Mapping[str, Candidate]:
+    """What the corpus index knows of the segments' risk; one whose log cannot be read is an ordinary one."""
+    folders = [source.folder for source in everything.suite.routes if source.folder.is_dir()]
+    with Corpus(store.home / CORPUS_FILE) as corpus:
+        corpus.index(folders)
+        rows = corpus.find(columns=("segment", "soft_disables", "immediate_disables", "car"))
+    return {
+        str(row["segment"]): Candidate(
+            str(row["segment"]),
+            None,
+            int(row["soft_disables"] or 0) + int(row["immediate_disables"] or 0),
+            str(row["car"] or ""),
+        )
+        for row in rows
+    }
+
+
+def _mark_replayed(prepared: Prepared, record: RunRecord, store: Store) -> None:
+    """Also what ended in an error: it comes again in its turn, and does not hold up the others."""
+    with open_shelf(store.home, prepared.fleet) as shelf:
+        shelf.mark_replayed([result.name for result in record.results if result.error != NOT_RUN])
+
+
+def _not_reproduced(prepared: Prepared, record: RunRecord, before: Mapping[str, str]) -> tuple[str, ...]:
+    traces = {result.name: result.candidate_trace for result in record.results if result.candidate_trace}
+    return tuple(
+        trial.name
+        for trial in prepared.plan.trials
+        if trial.name in traces and before.get(trial.candidate.id, traces[trial.name]) != traces[trial.name]
+    )
+
+
+def _load_state(path: Path) -> _State:
+    """Where the night was; a file that is damaged means that it begins anew."""
+    try:
+        value = json.loads(path.read_text())
+        return _State(int(value["number"]), str(value["run"]))
+    except (OSError, ValueError, KeyError, TypeError):
+        return _State()
+
+
+@contextmanager
+def _alone(home: Path, suite: Path) -> Iterator[Path]:
+    """The only night of this suite in this closet; yields the file of its state."""
+    folder = home / "nightly"
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / f"{suite.stem}.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise ConfigError(
+                "another program replays this suite already", where=str(suite), remedy="wait for it, or end it"
+            ) from error
+        yield folder / f"{suite.stem}.json"
+
+
+def _pauses() -> Iterator[float]:
+    """How long to wait after each failure in a row."""
+    pause_s = _FIRST_PAUSE_S
+    while True:
+        yield pause_s
+        pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
+
+
+def render_round(ended: Round, *, folder: str) -> str:
+    """One line that says how a round ended."""
+    decided = gate(ended.record)
+    counts = " ".join(f"{verdict.value} {count}" for verdict, count in decided.counts.items() if count)
+    never = sum(entry.age_s is None for entry in ended.picked)
+    longest_s = max((entry.age_s for entry in ended.picked if entry.age_s is not None), default=None)
+    seen = [f"{never} never replayed before"] if never else []
+    seen += [f"longest unseen {longest_s / 86_400:.1f} days"] if longest_s is not None else []
+    notes = [f"{len(ended.not_reproduced)} not as at their last replay"] if ended.not_reproduced else []
+    if ended.garbage is not None and ended.garbage.freed_bytes:
+        notes.append(f"{ended.garbage.freed_bytes / 1e6:.0f} MB let go")
+    if ended.garbage is not None and ended.garbage.over_budget:
+        notes.append("what is needed is more than the budget")
+    parts = (
+        f"round {ended.number}{' (gone on with)' if ended.resumed else ''}",
+        f"{len({result.segment for result in ended.record.results})} segments",
+        *seen,
+        counts or "nothing judged",
+        f"gate {'open' if decided.is_open else 'CLOSED'}: {decided.reason}",
+        *notes,
+        f"{ended.record.duration_s:.0f} s",
+        folder,
+    )
+    return " · ".join(parts)

@@ -1,0 +1,107 @@
+"""The closet that never sleeps, as given at the command line: real rounds on emulated workers."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from harness.errors import ExitCode
+from tests.cli.conftest import Desk
+
+SUITE = """\
+suite: night
+routes: [{routes}]
+replayers:
+  selfdrive_state:
+    candidate: {rules}
+    checks:
+      states: {{events: {{types: [], states: ["*"], severities: {{NEW: BLOCK}}}}}}
+devices: {{kinds: [emulated]}}
+"""
+
+
+@pytest.fixture
+def night(desk: Desk) -> Desk:
+    rules = Path(__file__).parents[2] / "suites" / "safety" / "rules.yaml"
+    desk.suite.write_text(SUITE.format(routes=desk.demo.routes_folder, rules=rules))
+    (desk.folder / "devices.yaml").write_text("devices: {emulated: 2}\n")
+    return desk
+
+
+def rounds(out: str) -> list[dict]:
+    return [json.loads(line) for line in out.splitlines()]
+
+
+def test_rounds_go_through_all_segments_and_begin_anew(night: Desk) -> None:
+    segments = sorted(str(segment) for segment in night.demo.segments)
+    count = -(-len(segments) // 2) + 1
+    code, out, err = night.closet("nightly", night.suite, "--batch", 2, "--rounds", count, "--json")
+    told = rounds(out)
+    assert code == ExitCode.NO_VERDICT, f"nothing is approved: {err}"
+    assert [entry["round"] for entry in told] == list(range(1, count + 1))
+    seen = [picked["segment"] for entry in told for picked in entry["picked"]]
+    assert sorted(seen[: len(segments)]) == segments, "each once before any comes again"
+    assert told[-1]["picked"][-1]["age_s"] is not None
+    assert all(entry["not_reproduced"] == [] for entry in told)
+    night.closet("bless", Path(told[0]["run"]).name, "--reason", "first")
+    code, out, _ = night.closet("nightly", night.suite, "--batch", len(segments), "--rounds", 1, "--json")
+    (entry,) = rounds(out)
+    assert entry["counts"]["PASS"] == 2, "those that are approved pass, and were replayed anew"
+    record = json.loads((Path(entry["run"]) / "record.json").read_text())
+    assert not any(result["reused"] for result in record["results"])
+
+
+def test_what_was_cut_off_is_gone_on_with(night: Desk) -> None:
+    command = [sys.executable, "-m", "harness", "nightly", str(night.suite), "--batch", "2", "--json"]
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("CLOSET_")}
+    environment["PYTHONPATH"] = str(Path(__file__).parents[2])
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment)
+    try:
+        assert process.stdout is not None
+        first = json.loads(process.stdout.readline())
+        process.send_signal(signal.SIGTERM)
+        rest = process.communicate(timeout=120)[0]
+    finally:
+        process.kill()
+        process.wait()
+    assert process.returncode == ExitCode.NO_VERDICT
+    before = [first, *map(json.loads, rest.splitlines())]
+    state = json.loads(next((night.folder / ".closet" / "nightly").glob("*.json")).read_text())
+    code, out, err = night.closet("nightly", night.suite, "--batch", 2, "--rounds", 1, "--json")
+    (after,) = rounds(out)
+    assert code == ExitCode.NO_VERDICT, err
+    if state["run"]:
+        assert (after["resumed"], Path(after["run"]).name) == (True, state["run"])
+    else:
+        assert after["round"] == before[-1]["round"] + 1
+    assert not (night.folder / ".closet" / "shelf.db-journal").exists()
+
+
+def test_room_is_made_and_mistakes_are_told_at_once(night: Desk) -> None:
+    code, out, err = night.closet(
+        "nightly", night.suite, "--rounds", 2, "--batch", 1, "--budget", "1kB", "--keep-runs", 1
+    )
+    assert code == ExitCode.NO_VERDICT, err
+    assert "what is needed is more than the budget" in out.splitlines()[-1]
+    assert len(list((night.folder / ".closet" / "runs").iterdir())) == 1, "the older run was let go"
+    assert night.closet("nightly", night.suite, "--budget", "much", "--rounds", 1)[0] == ExitCode.USAGE
+    night.suite.write_text(night.suite.read_text() + "unknown: 1\n")
+    code, _, err = night.closet("nightly", night.suite, "--rounds", 1)
+    assert (code, "unknown" in err) == (ExitCode.USAGE, True)
+
+
+def test_one_night_a_suite(night: Desk) -> None:
+    folder = night.folder / ".closet" / "nightly"
+    folder.mkdir(parents=True)
+    import fcntl  # noqa: PLC0415
+
+    with (folder / f"{night.suite.stem}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        code, _, err = night.closet("nightly", night.suite, "--rounds", 1)
+    assert (code, "another program replays this suite already" in err) == (ExitCode.USAGE, True)
