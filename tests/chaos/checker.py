@@ -80,7 +80,9 @@ def _one(result: JobResult, expected: Verdict, causes: Sequence[tuple[str, str]]
 
 
 def _why(result: JobResult) -> str:
-    told = [f"{entry.device}-{entry.epoch} {entry.error.problem if entry.error else 'well'}" for entry in result.attempts]
+    told = [
+        f"{entry.device}-{entry.epoch} {entry.error.problem if entry.error else 'well'}" for entry in result.attempts
+    ]
     findings = [found.words for found in result.blocking[:2]]
     return f" ({'; '.join([*told, *findings])})"
 

@@ -203,7 +203,7 @@ def _fault(dice: random.Random, kind: Kind, workers: int) -> Fault:
             moment, at = _byte(dice)
             return Fault(kind, worker, moment, at, dice.choice((4.0, 14.0, math.inf)) if kind is Kind.SILENT else 0.0)
         case Kind.SLOW:
-            return Fault(kind, worker, Moment.BEGIN, 0.0, float(dice.choice((60_000, 200_000, 1_000_000))))
+            return Fault(kind, worker, Moment.BEGIN, 0.0, float(dice.choice((200_000, 500_000, 1_000_000))))
         case Kind.DELAY:
             return Fault(kind, worker, Moment.BEGIN, 0.0, dice.choice((0.005, 0.03, 0.1)))
         case Kind.CABLE | Kind.FROZEN | Kind.AGENT_FROZEN:
@@ -214,7 +214,9 @@ def _fault(dice: random.Random, kind: Kind, workers: int) -> Fault:
         case Kind.AGENT_KILLED | Kind.JOB_KILLED:
             return Fault(kind, worker, *job)
         case Kind.DISK_FULL:
-            moment, at = dice.choice((job, (Moment.BEGIN, 0.0), (Moment.BYTES_UP, float(dice.randrange(20_000, 400_000)))))
+            moment, at = dice.choice(
+                (job, (Moment.BEGIN, 0.0), (Moment.BYTES_UP, float(dice.randrange(20_000, 400_000))))
+            )
             return Fault(kind, worker, moment, at)
         case Kind.CLOCK_ORCHESTRATOR:
             return Fault(kind, ORCHESTRATOR, Moment.SECONDS, round(dice.uniform(0.3, 3.0), 2), _hour(dice))
@@ -228,7 +230,9 @@ def _fault(dice: random.Random, kind: Kind, workers: int) -> Fault:
             moment, at = dice.choice((seconds, verdicts, _byte(dice), job))
             return Fault(kind, worker if moment is not Moment.SECONDS else ORCHESTRATOR, moment, at)
         case Kind.DATABASE_LOCKED:
-            return Fault(kind, ORCHESTRATOR, Moment.SECONDS, round(dice.uniform(0.1, 2.5), 2), dice.choice((1.0, 3.0, 6.0)))
+            return Fault(
+                kind, ORCHESTRATOR, Moment.SECONDS, round(dice.uniform(0.1, 2.5), 2), dice.choice((1.0, 3.0, 6.0))
+            )
         case Kind.RIVAL:
             return Fault(kind, ORCHESTRATOR, Moment.BEGIN, 0.0)
         case _:

@@ -219,13 +219,10 @@ class BoxedWorker(Worker):
         self.special = bool(disk) or self.max_sessions != MAX_SESSIONS
         flags = ["--net", "--pid", "--mount", "--mount-proc", "--fork", "--kill-child"]
         command = ["unshare", *flags, sys.executable, "-S", "-E", str(INIT), f"{self._there}/30", str(config), *disk]
-        self.process = subprocess.Popen(
-            command,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=(self.folder / "sshd.log").open("ab"),
-            start_new_session=True,
-        )
+        with (self.folder / "sshd.log").open("ab") as log:
+            self.process = subprocess.Popen(
+                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, start_new_session=True
+            )
         self._await(self.process)
         self._ip("link", "add", self._cable, "type", "veth", "peer", "name", "eth0", "netns", str(self._init()))
         self._ip("address", "add", f"{self._here}/30", "dev", self._cable)
@@ -302,4 +299,3 @@ def eventually(condition: Callable[[], bool], seconds: float) -> bool:
             return False
         time.sleep(0.02)
     return True
-

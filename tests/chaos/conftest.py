@@ -1,0 +1,30 @@
+"""What the tests of the chaos suite share: links, a corpus, and workers that outlive a scenario."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.chaos.corpus import Corpus, build_corpus
+from tests.chaos.link import Loop
+from tests.chaos.nursery import ROOT
+from tests.chaos.scenario import Floor
+
+
+@pytest.fixture(scope="session")
+def loop() -> Iterator[Loop]:
+    with Loop() as found:
+        yield found
+
+
+@pytest.fixture(scope="session")
+def corpus() -> Corpus:
+    return build_corpus(ROOT / ".closet" / "fixtures" / "chaos")
+
+
+@pytest.fixture(scope="session")
+def floor(tmp_path_factory: pytest.TempPathFactory, corpus: Corpus) -> Iterator[Floor]:
+    with Floor(tmp_path_factory.mktemp("floor"), corpus) as found:
+        yield found
