@@ -117,8 +117,10 @@ def _load_result(outcome: WorkOutcome) -> dict[str, Any]:
         raise ClosetError("the worker ended without result.json", where=outcome.work_id[:16])
     if path.stat().st_size > _RESULT_BYTES:
         raise ClosetError("the worker's result.json is larger than 4 MB", where=outcome.work_id[:16])
+    content = path.read_bytes()
+    path.unlink()  # what it says goes into the record, without secrets
     try:
-        result = json.loads(path.read_bytes())
+        result = json.loads(content)
         replays = result["replays"]
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise ClosetError(f"the worker's result.json is not readable: {error}", where=outcome.work_id[:16]) from error
