@@ -186,7 +186,9 @@ def _answered(
         lost=lost,
     )
     smallest = _smallest(figures, column, routes, looks)
-    needed = segments_needed(segments, size, smallest)
+    differs = bool(figures.adjusted[column] <= alpha)
+    # What surely differs leaves only open on which side of the size it is.
+    needed = segments_needed(segments, size - abs(effect) if differs else size, smallest)
     least, error = smallest(1.0), float(figures.error[column])
     more = None if needed is None else max(needed - segments, 0)
     over = abs(baseline) if baseline else None
@@ -279,15 +281,16 @@ def _words(result: ClaimResult, question: Question, level: float, lost: int, ask
     parts = []
     if lost:
         parts.append(f"{counted(lost, 'segment')} lost the value that the baseline has")
-    elif result.adjusted_p is not None and result.adjusted_p <= 1.0 - result.confidence:
-        parts.append(f"it differs ({sure}), whether by {size} is open")
+    differs = result.adjusted_p is not None and result.adjusted_p <= 1.0 - result.confidence
     least = result.smallest_share if share else result.smallest
-    if least is None:
+    if differs:
+        parts.append(f"it surely differs ({sure}), whether by {size} is open")
+    elif least is None:
         parts.append(_too_few(result, level))
     else:
         parts.append(f"could have shown {amount(least, result.unit, share=share)} or more")
     if result.more_segments:
-        parts.append(f"{about(result.more_segments)} more segments would settle {size}")
+        parts.append(f"{about(result.more_segments)} more segments would settle {'it' if differs else size}")
     return "; ".join(parts)
 
 
