@@ -11,7 +11,6 @@ from harness.closet.contact import contact
 from harness.errors import ClosetError, ExitCode
 from harness.files import file_sha256
 from harness.shelf import Shelf
-
 from harness.verdict import NOT_RUN, JobResult, RunRecord, Verdict, gate
 from tests.chaos.faults import HARMLESS, Fault, Kind
 from tests.chaos.processes import command_line
@@ -58,10 +57,9 @@ def check_verdicts(record: RunRecord, expected: Mapping[str, Verdict], faults: S
     harmful = [fault for fault in faults if fault.kind not in HARMLESS]
     causes = [cause for fault in harmful for cause in _CAUSES.get(fault.kind, {}).items()]
     retried = len(harmful) < 2 and not any(fault.kind in _EVERYWHERE for fault in harmful)
-    for segment, verdict in expected.items():
-        result = found.get(segment)
-        if result is not None:
-            wrong += [f"{segment}: {what}" for what in _one(result, verdict, causes, retried=retried)]
+    for segment, result in found.items():
+        if segment in expected:
+            wrong += [f"{segment}: {what}" for what in _one(result, expected[segment], causes, retried=retried)]
     return wrong
 
 

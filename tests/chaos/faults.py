@@ -69,7 +69,7 @@ class Setting(StrEnum):
 class Fault:
     """One thing that goes wrong on `worker` (its number, or ORCHESTRATOR) once `moment` has reached `at`.
 
-    `amount` is the fault's own: seconds it lasts (infinite: for good), bytes a second, a size; see `_AMOUNTS`.
+    `amount` is the fault's own: seconds it lasts (infinite: for good), bytes a second; see `_UNITS`.
     """
 
     kind: Kind
@@ -133,7 +133,6 @@ _UNITS = {
     Kind.POWER_CUT: "s",
     Kind.FROZEN: "s",
     Kind.AGENT_FROZEN: "s",
-    Kind.DISK_FULL: "bytes",
     Kind.CLOCK_ORCHESTRATOR: "s",
     Kind.CLOCK_AGENT: "s",
     Kind.LATE: "s",
@@ -152,6 +151,21 @@ _ONCE = frozenset({
 })  # fmt: skip
 _OPENSSH_ONLY = frozenset({Kind.CABLE, Kind.DISK_FULL, Kind.FEW_SESSIONS})
 _IN_CACHE = frozenset({Kind.HALF_BLOB, Kind.BAD_BLOB, Kind.BAD_CODE})
+_HERE = frozenset({Kind.CLOCK_ORCHESTRATOR, Kind.DATABASE_LOCKED, Kind.RIVAL})
+_HOUR_S = 3600.0
+_AMOUNTS: dict[Kind, tuple[float, ...]] = {
+    Kind.SLOW: (200e3, 500e3, 1e6),
+    Kind.DELAY: (0.005, 0.03, 0.1),
+    Kind.SILENT: (4.0, 14.0, math.inf),
+    Kind.CABLE: (3.0, 13.0, 20.0),
+    Kind.FROZEN: (3.0, 13.0, 20.0),
+    Kind.AGENT_FROZEN: (3.0, 13.0, 20.0),
+    Kind.POWER_CUT: (0.3, 1.5, math.inf),
+    Kind.CLOCK_ORCHESTRATOR: (-_HOUR_S, _HOUR_S),
+    Kind.CLOCK_AGENT: (-_HOUR_S, _HOUR_S),
+    Kind.LATE: (0.1, 0.5, 1.5),
+    Kind.DATABASE_LOCKED: (1.0, 3.0, 6.0),
+}
 # A connection begins with some 4 kB of handshake, the agent is 15 kB, recordings and program some 0.8 MB.
 _LARGEST_UP, _LARGEST_DOWN = 900_000, 60_000
 
@@ -198,52 +212,31 @@ def _draws(dice: random.Random) -> Iterator[Kind]:
 def _fault(dice: random.Random, kind: Kind, workers: int) -> Fault:
     worker = dice.randrange(workers)
     job = (Moment.JOB, float(dice.randint(1, 2)))
+    begin = (Moment.BEGIN, 0.0)
     match kind:
         case Kind.CUT | Kind.CORRUPTED | Kind.SILENT:
             moment, at = _byte(dice)
-            return Fault(kind, worker, moment, at, dice.choice((4.0, 14.0, math.inf)) if kind is Kind.SILENT else 0.0)
-        case Kind.SLOW:
-            return Fault(kind, worker, Moment.BEGIN, 0.0, float(dice.choice((200_000, 500_000, 1_000_000))))
-        case Kind.DELAY:
-            return Fault(kind, worker, Moment.BEGIN, 0.0, dice.choice((0.005, 0.03, 0.1)))
-        case Kind.CABLE | Kind.FROZEN | Kind.AGENT_FROZEN:
-            return Fault(kind, worker, *job, dice.choice((3.0, 13.0, 20.0)))
+        case Kind.CABLE | Kind.FROZEN | Kind.AGENT_FROZEN | Kind.AGENT_KILLED | Kind.JOB_KILLED | Kind.CLOCK_AGENT:
+            moment, at = job
         case Kind.POWER_CUT:
-            moment, at = dice.choice((job, (Moment.SECONDS, round(dice.uniform(0.2, 3.0), 2)), _byte(dice)))
-            return Fault(kind, worker, moment, at, dice.choice((0.3, 1.5, math.inf)))
-        case Kind.AGENT_KILLED | Kind.JOB_KILLED:
-            return Fault(kind, worker, *job)
+            moment, at = dice.choice((job, (Moment.SECONDS, _seconds(dice)), _byte(dice)))
         case Kind.DISK_FULL:
-            moment, at = dice.choice(
-                (job, (Moment.BEGIN, 0.0), (Moment.BYTES_UP, float(dice.randrange(20_000, 400_000))))
-            )
-            return Fault(kind, worker, moment, at)
-        case Kind.CLOCK_ORCHESTRATOR:
-            return Fault(kind, ORCHESTRATOR, Moment.SECONDS, round(dice.uniform(0.3, 3.0), 2), _hour(dice))
-        case Kind.CLOCK_AGENT:
-            return Fault(kind, worker, *job, _hour(dice))
-        case Kind.LATE:
-            return Fault(kind, worker, Moment.BEGIN, 0.0, dice.choice((0.1, 0.5, 1.5)))
+            moment, at = dice.choice((job, begin, (Moment.BYTES_UP, float(dice.randrange(20_000, 400_000)))))
         case Kind.ORCHESTRATOR_KILLED:
-            seconds = (Moment.SECONDS, round(dice.uniform(0.1, 4.0), 2))
             verdicts = (Moment.VERDICT, float(dice.randint(1, 3)))
-            moment, at = dice.choice((seconds, verdicts, _byte(dice), job))
-            return Fault(kind, worker if moment is not Moment.SECONDS else ORCHESTRATOR, moment, at)
-        case Kind.DATABASE_LOCKED:
-            return Fault(
-                kind, ORCHESTRATOR, Moment.SECONDS, round(dice.uniform(0.1, 2.5), 2), dice.choice((1.0, 3.0, 6.0))
-            )
-        case Kind.RIVAL:
-            return Fault(kind, ORCHESTRATOR, Moment.BEGIN, 0.0)
+            moment, at = dice.choice(((Moment.SECONDS, _seconds(dice)), verdicts, _byte(dice), job))
         case _:
-            return Fault(kind, worker, Moment.BEGIN, 0.0)
+            moment, at = (Moment.SECONDS, _seconds(dice)) if kind in _HERE - {Kind.RIVAL} else begin
+    here = kind in _HERE or (kind is Kind.ORCHESTRATOR_KILLED and moment is Moment.SECONDS)
+    amounts = _AMOUNTS.get(kind, (0.0,))
+    return Fault(kind, ORCHESTRATOR if here else worker, moment, at, dice.choice(amounts))
+
+
+def _seconds(dice: random.Random) -> float:
+    return round(dice.uniform(0.1, 4.0), 2)
 
 
 def _byte(dice: random.Random) -> tuple[Moment, float]:
     """A byte of a connection: as likely in the handshake as in the bulk."""
     moment, largest = dice.choice(((Moment.BYTES_UP, _LARGEST_UP), (Moment.BYTES_DOWN, _LARGEST_DOWN)))
     return moment, float(int(math.exp(dice.uniform(0.0, math.log(largest)))))
-
-
-def _hour(dice: random.Random) -> float:
-    return dice.choice((-3600.0, 3600.0))

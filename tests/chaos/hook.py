@@ -1,9 +1,12 @@
-"""What a worker's Python does before anything else, where a scenario wants it to misbehave. Travels into `crooked` ones.
+"""What a worker's Python does before anything else, where a scenario wants it to misbehave.
 
 Reads `chaos.json` beside its environment. In the agent it puts itself between agent and wire, to say things twice or
 late, or starts the agent anew under a clock that jumps. In a job it takes at most one of the tokens that lie there, and
 does what it is named after. Standard library only, and quick: it runs at every start of this Python.
 """
+
+# What is loaded here is loaded at every start: no pathlib.
+# ruff: noqa: PTH112, PTH108, PTH118, PTH123, PTH208
 
 import json
 import os
@@ -23,7 +26,7 @@ def main() -> None:
         _misbehave(os.path.join(sys.prefix, "tokens"))
     elif "serve" in sys.orig_argv:
         if wanted.get("clock") and "LD_PRELOAD" not in os.environ:
-            os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], {**os.environ, **wanted["clock"]})
+            os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], {**os.environ, **wanted["clock"]})  # noqa: S606
         if wanted.get("twice") or wanted.get("late_s"):
             _stand_between(wanted)
 
@@ -73,7 +76,7 @@ def _sleep() -> None:
         time.sleep(600)
 
 
-def _stand_between(wanted: dict) -> None:
+def _stand_between(wanted: dict[str, float]) -> None:
     """Fork: the child becomes the agent, this process hands its lines on, and ends with it."""
     source, sink = os.pipe()
     child = os.fork()
@@ -84,7 +87,7 @@ def _stand_between(wanted: dict) -> None:
         return
     os.close(sink)
     os.close(0)
-    dice = random.Random(wanted.get("seed", 0))
+    dice = random.Random(int(wanted.get("seed", 0)))
     waiting: list[tuple[float, bytes]] = []
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda given, _: os.kill(child, given))
@@ -93,8 +96,9 @@ def _stand_between(wanted: dict) -> None:
     pending, open_ = b"", True
     while open_ or waiting:
         left = max(0.0, min(at for at, _ in waiting) - time.monotonic()) if waiting else None
-        ready = select.select([source], [], [], left)[0] if open_ else (time.sleep(left or 0.0), [])[1]
-        if ready:
+        if not open_:
+            time.sleep(left or 0.0)
+        elif select.select([source], [], [], left)[0]:
             piece = os.read(source, 65536)
             open_ = bool(piece)
             *lines, pending = (pending + piece).split(b"\n")

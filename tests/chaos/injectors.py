@@ -1,4 +1,4 @@
-"""Carries out what a plan says: arms what waits on a wire, fires the rest when its moment has come, and ends it again."""
+"""Carries out what a plan says: arms what waits on a wire, fires the rest at its moment, and ends it again."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Injector:
     def __init__(self, scenario: Scenario, workers: Sequence[Worker], folder: Path) -> None:
         self._scenario, self._workers, self._folder = scenario, workers, folder
         self._waiting: list[Fault] = []
-        self._ends: list[tuple[float, Callable[[], None]]] = []
+        self._ends: list[tuple[float, Callable[[], object]]] = []
         self._seen: list[set[str]] = [set() for _ in workers]
         self._rang: set[Fault] = set()
         self._locks: list[sqlite3.Connection] = []
@@ -71,24 +71,26 @@ class Injector:
         self._orchestrators = orchestrators
         self._began = time.monotonic()
         for fault in self._scenario.faults:
-            link = self._workers[fault.worker].link if fault.worker != ORCHESTRATOR else None
-            way = link and (link.up if fault.moment is Moment.BYTES_UP else link.down)
-            on_a_byte = fault.moment in {Moment.BYTES_UP, Moment.BYTES_DOWN}
-            if link is not None and way is not None and on_a_byte:
-                match fault.kind:
-                    case Kind.CUT:
-                        link.tell_at(way, int(fault.at), lambda fault=fault: self.fired.append(fault))
-                        link.cut_at(way, int(fault.at))
-                    case Kind.CORRUPTED:
-                        link.tell_at(way, int(fault.at), lambda fault=fault: self.fired.append(fault))
-                        link.corrupt_at(way, int(fault.at))
-                    case _:
-                        link.tell_at(way, int(fault.at), lambda fault=fault: self._rang.add(fault))
-                        self._waiting.append(fault)
+            if fault.moment in {Moment.BYTES_UP, Moment.BYTES_DOWN}:
+                self._arm_wire(fault)
             elif fault.moment is Moment.BEGIN:
                 self._fire(fault)
             else:
                 self._waiting.append(fault)
+
+    def _arm_wire(self, fault: Fault) -> None:
+        """What happens to the wire itself happens at that very byte; all else, as soon as it is seen to have passed."""
+        link, at = self._workers[fault.worker].link, int(fault.at)
+        way = link.up if fault.moment is Moment.BYTES_UP else link.down
+        if fault.kind is Kind.CUT:
+            link.tell_at(way, at, lambda: self.fired.append(fault))
+            link.cut_at(way, at)
+        elif fault.kind is Kind.CORRUPTED:
+            link.tell_at(way, at, lambda: self.fired.append(fault))
+            link.corrupt_at(way, at)
+        else:
+            link.tell_at(way, at, lambda: self._rang.add(fault))
+            self._waiting.append(fault)
 
     def step(self) -> None:
         """Fire what is due, end what has lasted long enough."""
@@ -108,8 +110,7 @@ class Injector:
         for _, undo in self._ends:
             undo()
         self._ends.clear()
-        for lock in self._locks:
-            lock.close()
+        _close(self._locks)
         for worker in self._workers:
             worker.thaw()
             worker.link.delay_s = worker.link.bytes_per_s = 0.0
@@ -135,50 +136,53 @@ class Injector:
         """Whether there was anything left to harm."""
         if worker is None:
             return self._do_here(fault)
-        link = worker.link
+        if fault.kind in {Kind.SLOW, Kind.DELAY, Kind.CUT, Kind.SILENT, Kind.CABLE}:
+            self._do_to_the_wire(fault, worker)
+            return True
+        if fault.kind in {Kind.AGENT_KILLED, Kind.AGENT_FROZEN}:
+            return self._do_to_the_agents(fault, worker)
         match fault.kind:
-            case Kind.SLOW:
-                link.bytes_per_s = fault.amount
-            case Kind.DELAY:
-                link.delay_s = fault.amount
-            case Kind.CUT:
-                link.cut()
-            case Kind.SILENT:
-                link.silent()
-                self._later(fault.amount, link.speak)
-            case Kind.CABLE:
-                worker.plug(into=False)
-                self._later(fault.amount, lambda: worker.running and worker.plug(into=True))
             case Kind.POWER_CUT:
                 worker.power_cut()
                 self._later(fault.amount, worker.start, always=False)
             case Kind.FROZEN:
                 worker.freeze()
                 self._later(fault.amount, worker.thaw)
-            case Kind.AGENT_KILLED:
-                agents = worker.agents()
-                tell(agents, signal.SIGKILL)
-                return bool(agents)
-            case Kind.AGENT_FROZEN:
-                agents = worker.agents()
-                tell(agents, signal.SIGSTOP)
-                self._later(fault.amount, lambda: tell(agents, signal.SIGCONT))
-                return bool(agents)
-            case Kind.DISK_FULL:
-                return _fill(worker)
             case Kind.CLOCK_AGENT:
                 worker.crooked.jump(fault.amount)
-            case Kind.HALF_BLOB:
-                return _damage(worker, halve=True)
-            case Kind.BAD_BLOB:
-                return _damage(worker, halve=False)
+            case Kind.DISK_FULL:
+                return _fill(worker)
+            case Kind.HALF_BLOB | Kind.BAD_BLOB:
+                return _damage(worker, halve=fault.kind is Kind.HALF_BLOB)
             case Kind.BAD_CODE:
                 return _damage_code(worker)
             case Kind.ORCHESTRATOR_KILLED:
                 return self._kill_orchestrator()
-            case _:
-                return True  # said to the crooked Python or the server before the start
-        return True
+        return True  # what is left was said to the crooked Python or the server before the start
+
+    def _do_to_the_wire(self, fault: Fault, worker: Worker) -> None:
+        match fault.kind:
+            case Kind.SLOW:
+                worker.link.bytes_per_s = fault.amount
+            case Kind.DELAY:
+                worker.link.delay_s = fault.amount
+            case Kind.CUT:
+                worker.link.cut()
+            case Kind.SILENT:
+                worker.link.silent()
+                self._later(fault.amount, worker.link.speak)
+            case Kind.CABLE:
+                worker.plug(into=False)
+                self._later(fault.amount, lambda: _plug_in(worker))
+
+    def _do_to_the_agents(self, fault: Fault, worker: Worker) -> bool:
+        agents = worker.agents()
+        if fault.kind is Kind.AGENT_KILLED:
+            tell(agents, signal.SIGKILL)
+        else:
+            tell(agents, signal.SIGSTOP)
+            self._later(fault.amount, lambda: tell(agents, signal.SIGCONT))
+        return bool(agents)
 
     def _do_here(self, fault: Fault) -> bool:
         match fault.kind:
@@ -207,13 +211,23 @@ class Injector:
                 lock.execute("BEGIN EXCLUSIVE")
             locks.append(lock)
         self._locks += locks
-        self._later(seconds, lambda: [lock.close() for lock in locks])
+        self._later(seconds, lambda: _close(locks))
         return bool(locks)
 
     def _later(self, seconds: float, undo: Callable[[], object], *, always: bool = True) -> None:
         """Undo after some seconds; after the run at the latest where `always`."""
         if math.isfinite(seconds) or always:
             self._ends.append((time.monotonic() + seconds, undo))
+
+
+def _close(locks: Sequence[sqlite3.Connection]) -> None:
+    for lock in locks:
+        lock.close()
+
+
+def _plug_in(worker: Worker) -> None:
+    if worker.running:
+        worker.plug(into=True)
 
 
 def _fill(worker: Worker) -> bool:

@@ -85,8 +85,8 @@ class Child:
 
 def _serve() -> None:
     import harness.__main__  # noqa: PLC0415 - only in this process, which is there to have it
-    import harness.cli  # noqa: F401, PLC0415
-    import harness.closet.pool  # noqa: F401, PLC0415
+    import harness.cli  # noqa: PLC0415
+    import harness.closet.pool  # noqa: PLC0415
 
     while line := sys.stdin.buffer.readline():
         question = json.loads(line)

@@ -11,11 +11,8 @@ from pathlib import Path
 
 def living() -> list[int]:
     """Every process that runs, zombies not."""
-    found = []
-    for folder in Path("/proc").iterdir():
-        if folder.name.isdecimal() and state(int(folder.name)) not in {"", "Z", "X"}:
-            found.append(int(folder.name))
-    return found
+    numbers = [int(folder.name) for folder in Path("/proc").iterdir() if folder.name.isdecimal()]
+    return [pid for pid in numbers if state(pid) not in {"", "Z", "X"}]
 
 
 def state(pid: int) -> str:
@@ -75,7 +72,7 @@ def _words(pid: int, name: str) -> list[str]:
 
 def _namespace(pid: int) -> str:
     with suppress(OSError):
-        return os.readlink(f"/proc/{pid}/ns/pid")
+        return str(Path(f"/proc/{pid}/ns/pid").readlink())
     return ""
 
 

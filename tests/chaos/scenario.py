@@ -20,8 +20,8 @@ from harness.files import write_text
 from harness.pipeline.shelf import SHELF_FILE
 from harness.shelf import Shelf
 from tests.chaos.checker import check_exit, check_shelf, check_store, check_verdicts, check_worker
-from tests.chaos.corpus import DEADLINES_S, Corpus
 from tests.chaos.clock import fake_clock
+from tests.chaos.corpus import DEADLINES_S, Corpus
 from tests.chaos.faults import Fault, Kind, Scenario, Setting
 from tests.chaos.injectors import Injector, impossible
 from tests.chaos.link import Loop
@@ -102,7 +102,7 @@ class Floor:
 
     def _playable(self, scenario: Scenario, result: Result) -> Scenario:
         """The scenario without what this machine cannot do, which is said."""
-        reasons = {kind: why for kind, why in impossible(scenario).items()}
+        reasons = impossible(scenario)
         if scenario.setting is Setting.OPENSSH and self.no_boxes:
             kinds = (Kind.CABLE, Kind.DISK_FULL, Kind.FEW_SESSIONS)
             reasons |= {fault.kind: self.no_boxes for fault in scenario.of(*kinds)}

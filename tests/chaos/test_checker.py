@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -33,8 +34,8 @@ def result(segment: str, verdict: Verdict, error: ErrorDescription | None = None
     return JobResult(segment, segment, "selfdrive_state", "emulated", verdict, error, checks)
 
 
-def record(*results: JobResult, **changes: object) -> RunRecord:
-    checks = {segment: ("states",) for segment in EXPECTED}
+def record(*results: JobResult, **changes: Any) -> RunRecord:
+    checks: dict[str, tuple[str, ...]] = dict.fromkeys(EXPECTED, ("states",))
     made = RunRecord("run", "chaos", "2026-11-21T00:00:00+00:00", (), {}, {}, (), checks, results)
     return replace(made, **changes)
 

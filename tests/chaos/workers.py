@@ -92,7 +92,7 @@ class Worker(ABC):
     def started(self) -> set[str]:
         """The folders of jobs that are there now."""
         try:
-            return set(os.listdir(self.view / "jobs"))
+            return {path.name for path in (self.view / "jobs").iterdir()}
         except OSError:
             return set()
 
