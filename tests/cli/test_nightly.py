@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -28,8 +29,12 @@ devices: {{kinds: [emulated]}}
 
 @pytest.fixture
 def night(desk: Desk) -> Desk:
+    # Three minutes: the demo's one, under three numbers.
+    source = next(desk.demo.routes_folder.rglob("rlog.*")).parent
+    for number in range(3):
+        shutil.copytree(source, desk.folder / "routes" / f"{source.name.rpartition('--')[0]}--{number}")
     rules = Path(__file__).parents[2] / "suites" / "safety" / "rules.yaml"
-    desk.suite.write_text(SUITE.format(routes=desk.demo.routes_folder, rules=rules))
+    desk.suite.write_text(SUITE.format(routes=desk.folder / "routes", rules=rules))
     (desk.folder / "devices.yaml").write_text("devices: {emulated: 2}\n")
     return desk
 
@@ -39,18 +44,16 @@ def rounds(out: str) -> list[dict]:
 
 
 def test_rounds_go_through_all_segments_and_begin_anew(night: Desk) -> None:
-    segments = sorted(str(segment) for segment in night.demo.segments)
-    count = -(-len(segments) // 2) + 1
-    code, out, err = night.closet("nightly", night.suite, "--batch", 2, "--rounds", count, "--json")
+    code, out, err = night.closet("nightly", night.suite, "--batch", 2, "--rounds", 2, "--json")
     told = rounds(out)
     assert code == ExitCode.NO_VERDICT, f"nothing is approved: {err}"
-    assert [entry["round"] for entry in told] == list(range(1, count + 1))
+    assert [entry["round"] for entry in told] == [1, 2]
     seen = [picked["segment"] for entry in told for picked in entry["picked"]]
-    assert sorted(seen[: len(segments)]) == segments, "each once before any comes again"
-    assert told[-1]["picked"][-1]["age_s"] is not None
+    assert len(set(seen[:3])) == 3, "each once before any comes again"
+    assert [picked["age_s"] is None for picked in told[1]["picked"]] == [True, False]
     assert all(entry["not_reproduced"] == [] for entry in told)
     night.closet("bless", Path(told[0]["run"]).name, "--reason", "first")
-    code, out, _ = night.closet("nightly", night.suite, "--batch", len(segments), "--rounds", 1, "--json")
+    code, out, _ = night.closet("nightly", night.suite, "--batch", 3, "--rounds", 1, "--json")
     (entry,) = rounds(out)
     assert entry["counts"]["PASS"] == 2, "those that are approved pass, and were replayed anew"
     record = json.loads((Path(entry["run"]) / "record.json").read_text())
