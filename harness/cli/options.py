@@ -11,6 +11,7 @@ import click
 
 from harness.pipeline.request import ModelChoice, Request, parse_model_choice
 from harness.pipeline.runs import closet_home
+from harness.redaction import redact
 from harness.store import Store
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
@@ -83,7 +84,7 @@ def make_request(
         only,
         tuple(path.absolute() for path in intents),
         branch=branch,
-        command=command,
+        command=tuple(redact(word) for word in command),
     )
 
 

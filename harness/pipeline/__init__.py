@@ -24,6 +24,7 @@ from harness.pipeline.quarantine import Place, Quarantine, hold
 from harness.pipeline.request import Request, render_request
 from harness.pipeline.runs import JUNIT, REQUEST, SUMMARY, write_run
 from harness.plan import without
+from harness.redaction import known_secrets, redact, redact_error
 from harness.report import render_junit, render_summary
 from harness.store import Store
 from harness.verdict import NOT_RUN, JobResult, RunRecord
@@ -103,9 +104,9 @@ def execute_run(
         if isinstance(cause, ClosetError):
             for name, result in results.items():
                 if result.error == NOT_RUN:
-                    results[name] = replace(result, error=cause.describe())
+                    results[name] = replace(result, error=redact_error(cause.describe(), known_secrets()))
         else:
-            record = replace(record, harness_error=traceback.format_exc())
+            record = replace(record, harness_error=redact(traceback.format_exc(), known_secrets()))
     record = write(replace(record, interrupted=stop.is_set()))
     write_text(folder / JUNIT, render_junit(record))
     write_text(folder / SUMMARY, render_summary(record, run_folder=str(folder)))
