@@ -16,15 +16,16 @@ from typing import Self
 
 from harness.closet.code_bundle import code_bundle
 from harness.closet.emulator import emulate
-from harness.closet.pool import Pool, Upkeep, open_pool
+from harness.closet.pool import Pool, open_pool
 from harness.closet.work import Work, WorkOutcome
 from harness.config import Fleet
 from harness.domain import Blob, Device, Json, Priority, ReplayJob, Task, canonical_json, json_digest
 from harness.errors import ProductCrashError
-from harness.pipeline.canary import make_canaries, with_canary
+from harness.pipeline.canary import with_canary
 from harness.pipeline.collect import Replayed, collect
 from harness.pipeline.events import Observer
 from harness.pipeline.shelf import open_shelf
+from harness.pipeline.upkeep import make_upkeep
 from harness.store import Store
 
 JOB_FORMAT = 1
@@ -129,13 +130,8 @@ class Replays:
         self._code = store.put_bytes(bundle)
         self._shelf = self._stack.enter_context(open_shelf(store.home, fleet))
         started = self._stack.enter_context(emulated_devices(fleet.emulated, store.home))
-        kinds = {device.kind for device in fleet.devices}
-        upkeep = Upkeep(
-            canaries=make_canaries(kinds, self._code, self._shelf),
-            canary_every_h=fleet.canary_every_h,
-            unproved=frozenset(device.name for device in started),  # they are this machine, which judges
-            limits=fleet.limits_of,
-        )
+        names = [device.name for device in started]  # they are this machine, which judges
+        upkeep = make_upkeep(fleet, self._code, self._shelf, store.home, self._stop, unproved=names)
         self._devices = (*fleet.devices, *started)
         return self._stack.enter_context(
             open_pool(

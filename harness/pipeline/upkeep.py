@@ -13,7 +13,7 @@ from harness.closet.pool import Upkeep
 from harness.closet.recovery import DAY_S, Begin, Phase, Recovery, carry_out
 from harness.config import Fleet
 from harness.config.upkeep import RecoveryHook
-from harness.domain import Blob, Device, DeviceKind
+from harness.domain import Blob, Device
 from harness.errors import DeviceUnhealthyError, ErrorDescription
 from harness.files import write_text
 from harness.pipeline.canary import make_canaries
@@ -24,12 +24,19 @@ _MOST_PAST = 1000
 
 
 def make_upkeep(
-    fleet: Fleet, kinds: Iterable[DeviceKind], code: Blob, shelf: Shelf, home: Path, stop: threading.Event
+    fleet: Fleet,
+    code: Blob,
+    shelf: Shelf,
+    home: Path,
+    stop: threading.Event,
+    *,
+    unproved: Iterable[str] = (),
 ) -> Upkeep:
-    """What devices.yaml says, for the pool. `stop` also ends a recovery command that runs."""
+    """What devices.yaml says, for the pool. `stop` also ends a recovery command that runs; `unproved` run no canary."""
     return Upkeep(
-        canaries=make_canaries(kinds, code, shelf),
+        canaries=make_canaries({device.kind for device in fleet.devices}, code, shelf),
         canary_every_h=fleet.canary_every_h,
+        unproved=frozenset(unproved),
         limits=fleet.limits_of,
         recoveries={name: _recovery(hook, shelf, home, stop) for name, hook in fleet.recoveries.items()},
     )

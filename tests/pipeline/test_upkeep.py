@@ -76,7 +76,8 @@ def test_a_run_that_is_stopped_ends_the_command(device: Device, shelf: Shelf, tm
 
 def test_what_devices_yaml_says_is_what_the_pool_gets(device: Device, shelf: Shelf, tmp_path: Path) -> None:
     fleet = Fleet((device,), 0, recoveries={device.name: hook("print()")}, canary_every_h=6.0)
-    upkeep = make_upkeep(fleet, {DeviceKind.EMULATED}, Blob("c" * 64, 1), shelf, tmp_path, threading.Event())
+    upkeep = make_upkeep(fleet, Blob("c" * 64, 1), shelf, tmp_path, threading.Event(), unproved=["started"])
+    assert upkeep.unproved == {"started"}
     assert set(upkeep.canaries) == {DeviceKind.EMULATED}
     assert upkeep.canary_every_h == 6.0
     assert upkeep.limits is not None
