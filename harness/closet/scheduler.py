@@ -46,7 +46,7 @@ from harness.closet.scheduler_errors import doubts_device, is_crash, nobody_left
 from harness.closet.scheduler_queue import Item, Waiting, next_for
 from harness.closet.work import Work
 from harness.domain import Device, Health, Want
-from harness.errors import DeviceTimeoutError, ErrorDescription, LeaseLostError, OnroadError, from_description
+from harness.errors import ErrorDescription, LeaseLostError, OnroadError, from_description
 from harness.verdict import NOT_RUN, Attempt
 
 MARGIN_S = 300.0  # staging and fetching, on top of the work's own deadline
@@ -103,7 +103,10 @@ class Scheduler:
 
     def handle(self, event: Event, now_s: float) -> list[Instruction]:
         """What is to be done after `event`, in order."""
-        self._forgive(now_s)
+        held_up_s, self._last_s = now_s - self._last_s, now_s
+        if held_up_s > _HELD_UP_S:  # answers that wait here already are not late
+            for bench in self._benches.values():
+                bench.forgive(held_up_s)
         done = [*self._take(event, now_s), *self._give_up()]
         if self._stopped:
             return done
@@ -113,14 +116,6 @@ class Scheduler:
             look, self._look_ahead = self._look_ahead, set()
             done += stagings(self._benches, self._waiting, look)
         return done
-
-    def _forgive(self, now_s: float) -> None:
-        """When this machine was held up, answers that wait here already are not late."""
-        held_up_s, self._last_s = now_s - self._last_s, now_s
-        if held_up_s > _HELD_UP_S:
-            for bench in self._benches.values():
-                for slot in bench.slots:
-                    slot.hard_end_s += held_up_s
 
     def _take(self, event: Event, now_s: float) -> list[Instruction]:
         match event:
@@ -207,7 +202,7 @@ class Scheduler:
         slot, earmark = bench.slots[event.slot], bench.slots[event.slot].earmark
         self._no_longer_asked(slot)
         slot.epoch, slot.held, bench.pause_s = event.epoch, True, 0.0
-        if self._stopped or not bench.usable:
+        if not bench.usable:
             return self._give_back(bench, event.slot, "not used")
         if bench.must_prove and bench.canary is not None:
             alone = event.slot == 0 and all(other is slot or other.idle for other in bench.slots)
@@ -271,7 +266,7 @@ class Scheduler:
         item.spent_s += 0.0 if slot.runs_since_s is None else now_s - slot.runs_since_s
         if onroad and not self._stopped and item.turned_away < _MOST_TURNED_AWAY:
             item.turned_away += 1
-            self._waiting.add(item)
+            self._wait(item)
             return []
         item.attempts.append(
             Attempt("", bench.name, slot.epoch, slot.started_s, now_s, error, event.log_tail, event.measurements)
@@ -282,10 +277,13 @@ class Scheduler:
             return [self._finish(item, NOT_RUN)]
         done = self._doubt(bench, error.problem) if doubts_device(error) else []
         if from_description(error).retry_elsewhere and item.another_try(self._max_attempts):
-            self._waiting.add(item)
-            self._look_for_hopeless = True
+            self._wait(item)
             return done
         return [*done, self._finish(item, reported_error(item.attempts))]
+
+    def _wait(self, item: Item) -> None:
+        self._waiting.add(item)
+        self._look_for_hopeless = True
 
     def _crashed_alone(self, item: Item, bench: Bench) -> list[Instruction]:
         """A device on which crashed what ran elsewhere is the one to doubt."""
@@ -316,18 +314,13 @@ class Scheduler:
 
     def _overdue(self, now_s: float) -> list[Instruction]:
         """The device's own deadline should have come first: this one is for an answer that never comes."""
-        done: list[Instruction] = []
-        for bench in self._benches.values():
-            for number, slot in enumerate(bench.slots):
-                if slot.work is not None and now_s > slot.hard_end_s:
-                    error = ErrorDescription(
-                        DeviceTimeoutError.__name__,
-                        f"no answer {now_s - slot.started_s:.0f} s after the start",
-                        bench.name,
-                        "see whether the device hangs",
-                    )
-                    done += self._cut_off(bench, number, error, now_s)
-        return done
+        return [
+            instruction
+            for bench in self._benches.values()
+            for number, slot in enumerate(bench.slots)
+            if slot.work is not None and now_s > slot.hard_end_s
+            for instruction in self._cut_off(bench, number, bench.silence(slot, now_s), now_s)
+        ]
 
     def _stop(self) -> list[Instruction]:
         if self._stopped:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from harness.closet.work import Work
 from harness.domain import Device, Health
-from harness.errors import DeviceUnhealthyError, ErrorDescription, UnreachableError
+from harness.errors import DeviceTimeoutError, DeviceUnhealthyError, ErrorDescription, UnreachableError
 
 _BLOCKED = {Health.QUARANTINED, Health.DISABLED}
 _LEAST_PAUSE_S, _LONGEST_PAUSE_S = 0.6, 2.0
@@ -118,6 +118,16 @@ class Bench:
                 DeviceUnhealthyError.__name__, since, self.name, "see closet devices; release it when it is mended"
             )
         return self.left_alone or self.error or ErrorDescription(UnreachableError.__name__, "is not there", self.name)
+
+    def silence(self, slot: Slot, now_s: float) -> ErrorDescription:
+        """What a work is told whose answer never came."""
+        problem = f"no answer {now_s - slot.started_s:.0f} s after the start"
+        return ErrorDescription(DeviceTimeoutError.__name__, problem, self.name, "see whether the device hangs")
+
+    def forgive(self, held_up_s: float) -> None:
+        """This machine was held up for so long: what runs there is given that time."""
+        for slot in self.slots:
+            slot.hard_end_s += held_up_s
 
     def idle_slot(self) -> int | None:
         """The idle slot that was denied longest ago."""

@@ -196,7 +196,7 @@ def ahead_for(waiting: Waiting, bench: Bench, taken: frozenset[str]) -> Item | N
     for looked_at, item in enumerate(waiting.items((bench,))):
         if looked_at >= _BAND_WORKS:
             return None
-        if item.work.id not in taken and item.may_run(bench) and item.share_held(bench) < 1.0:
+        if not item.earmarked and item.work.id not in taken and item.may_run(bench) and item.share_held(bench) < 1.0:
             return item
     return None
 

@@ -67,7 +67,7 @@ def device(name: str, kind: DeviceKind = DeviceKind.MICI, slots: int = 1, tags: 
 
 
 def canary(kind: DeviceKind) -> Work:
-    return work(f"canary-{kind}", kind=kind, deadline_s=CANARY_S, canary=True)
+    return work(f"canary-{kind}", 8.0, kind, deadline_s=CANARY_S, canary=True)
 
 
 @dataclass
@@ -129,11 +129,15 @@ class SharedShelf:
 
 @dataclass
 class Truth:
-    """What a device really is, and what runs there. `agents` are the last epochs it accepted, a slot each."""
+    """What a device really is, and what runs there. `agents` are the last epochs it accepted, a slot each.
+
+    A bad one fails its canary, a shaky one is lost now and then, a contested one is always under a newer epoch.
+    """
 
     device: Device
     bad: bool = False
     shaky: bool = False
+    contested: bool = False
     agents: dict[int, int] = field(default_factory=dict)
     busy: dict[int, tuple[str, int]] = field(default_factory=dict)
 
@@ -150,13 +154,17 @@ class Run:
     connections: dict[str, int] = field(default_factory=dict)
     trusted: set[str] = field(default_factory=set)
     blocked: set[str] = field(default_factory=set)
+    gone: set[str] = field(default_factory=set)
+    recovering: set[str] = field(default_factory=set)
+    unjudged: dict[str, int] = field(default_factory=dict)
     granted: set[tuple[str, int, int]] = field(default_factory=set)
     running: dict[tuple[str, int], Start] = field(default_factory=dict)
     killed: set[tuple[str, int, int]] = field(default_factory=set)
     ran_s: dict[tuple[str, int, int], float] = field(default_factory=dict)
     spent_s: dict[str, float] = field(default_factory=dict)
     finished: dict[str, Finish] = field(default_factory=dict)
-    late: list[WorkDone | WorkFailed] = field(default_factory=list)
+    late: list[WorkDone | WorkFailed | LeaseLost] = field(default_factory=list)
+    known: dict[tuple[str, int], int] = field(default_factory=dict)
     denied_s: dict[str, float] = field(default_factory=dict)
     renewed_s: float = 0.0
     told_s: float = 0.0
@@ -179,6 +187,7 @@ class World:
         self.now_s, self.sequence = 0.0, 0
         self.heap: list[tuple[float, int, Run, Any]] = []
         self.calm = rng.random() < 0.2
+        self.stops = rng.random() < 0.1
         with_canaries = rng.random() < 0.8
         self.truths = {
             name: Truth(
@@ -187,6 +196,7 @@ class World:
                 ),
                 bad=not self.calm and rng.random() < 0.2,
                 shaky=not self.calm and rng.random() < 0.2,
+                contested=not self.calm and rng.random() < 0.05,
             )
             for name in (f"d{number}" for number in range(rng.randrange(1, 5)))
         }
@@ -279,13 +289,18 @@ class World:
                 self._lose(run, name)
         if run.late and rng.random() < 0.3:
             self._deliver_late(run, rng.choice(run.late))
+        if rng.random() < 0.02:
+            truth = rng.choice(list(self.truths.values()))
+            slot = rng.randrange(truth.device.slots)
+            if slot not in truth.busy:  # somebody with a shelf of his own used it
+                truth.agents[slot] = truth.agents.get(slot, 0) + rng.randrange(1, 5)
         if rng.random() < 0.01:
             self._deliver(run, Suspicion(rng.choice(sorted(self.truths)), "somebody says so"))
-        if rng.random() < 0.004:
+        if rng.random() < 0.02:
             name = rng.choice(sorted(self.truths))
             self.shelf.health[name] = rng.choice((Health.QUARANTINED, Health.DISABLED, Health.UNKNOWN))
             self._tell_health(name)
-        if rng.random() < 0.004 and not run.stopped:
+        if self.stops and rng.random() < 0.01 and not run.stopped:
             run.stopped = True
             self._deliver(run, Stop())
 
@@ -303,6 +318,7 @@ class World:
         for name, slot, epoch in self.shelf.renew(run.name, self.now_s):
             self.counts["lost"] += 1
             self._soon(run, LeaseLost(name, slot, epoch), 0.1)
+            run.late.append(LeaseLost(name, slot, epoch))
 
     # ---- devices ---------------------------------------------------------------------------------------------------
 
@@ -345,27 +361,41 @@ class World:
             if event.removeprefix("connect ") not in run.up:
                 self._come_up(run, event.removeprefix("connect "))
             return
+        started = run.running.get((event.device, event.slot)) if hasattr(event, "slot") else None
         if isinstance(event, WorkDone | WorkFailed):
-            started = run.running.get((event.device, event.slot))
             if started is None or started.epoch != event.epoch:
                 self._deliver_late(run, event)
                 return
             self._ended(run, started)
             self._learn(run, started, event)
-        elif isinstance(event, HealthSeen):
-            self._heard(run, event)
-        elif isinstance(event, Suspicion) and event.device not in run.blocked:
-            run.trusted.discard(event.device)
         elif isinstance(event, Denied):
             run.denied_s[event.device] = self.now_s
         elif isinstance(event, WorkRuns):
             run.ran_s[event.device, event.slot, event.epoch] = self.now_s
-        elif isinstance(event, Recovered) and event.error is None:
-            run.blocked.discard(event.device)
-            run.trusted.discard(event.device)
+        else:
+            self._note(run, event)
         self._obey(run, run.scheduler.handle(event, self.now_s), event)
+        if isinstance(event, LeaseLost) and started is not None and started.epoch == event.epoch:
+            assert (started.device, started.slot, started.epoch) in run.killed, "goes on without a lease"
 
-    def _deliver_late(self, run: Run, event: WorkDone | WorkFailed) -> None:
+    def _note(self, run: Run, event: Any) -> None:
+        """What the scheduler is told about a device."""
+        match event:
+            case HealthSeen():
+                self._heard(run, event)
+            case Suspicion(name):
+                run.trusted.discard(name)
+            case Recovered(name, error):
+                run.recovering.discard(name)
+                if error is None:
+                    run.blocked.discard(name)
+                    run.trusted.discard(name)
+            case DeviceDown(name, _, returns):
+                run.gone = run.gone - {name} if returns else run.gone | {name}
+            case DeviceUp(name):
+                run.gone.discard(name)
+
+    def _deliver_late(self, run: Run, event: WorkDone | WorkFailed | LeaseLost) -> None:
         """An answer under an epoch that is over: nothing may end, start or be judged by it."""
         started = run.running.get((event.device, event.slot))
         if started is not None and started.epoch == event.epoch:
@@ -383,6 +413,7 @@ class World:
             run.blocked.add(event.device)
             run.trusted.discard(event.device)
         elif event.device in run.blocked:
+            run.unjudged.pop(event.device, None)
             run.blocked.discard(event.device)
             run.trusted.discard(event.device)
         elif event.state is Health.SUSPECT:
@@ -393,8 +424,14 @@ class World:
     def _learn(self, run: Run, started: Start, event: WorkDone | WorkFailed) -> None:
         """What the scheduler must know of the device from this answer on."""
         name = event.device
+        if isinstance(event, WorkFailed):
+            run.known[name, event.slot] = max(run.known.get((name, event.slot), 0), event.known_epoch)
         if (name, event.slot, event.epoch) in run.killed:
             return
+        if started.work.canary and isinstance(event, WorkFailed) and event.error is STALE:
+            run.unjudged[name] = run.unjudged.get(name, 0) + 1
+        elif started.work.canary and name not in run.blocked:
+            run.unjudged.pop(name, None)
         if isinstance(event, WorkDone):
             if started.work.canary and name not in run.blocked:
                 run.trusted.add(name)
@@ -433,16 +470,28 @@ class World:
                     self._judged(run, name, state)
                 case Recover(name, _):
                     assert name in run.blocked
+                    run.recovering.add(name)
                     self._soon(run, Recovered(name, self.rng.choice((None, SICK))), 60.0)
                     self.shelf.health[name] = Health.UNKNOWN
                 case Finish():
                     self._finished(run, instruction)
         self.shelf.wants[run.name] = run.scheduler.wants()
+        waiting = [item.work for item in run.scheduler._items.values() if item.waiting]
+        assert waiting or not self.shelf.wants[run.name], "wants what it has no work for"
+        for entry in waiting:
+            able = [name for name, truth in self.truths.items() if can_run(entry, truth.device)]
+            assert not all(self._hopeless(run, name) for name in able), "waits for nobody"
         if run.over and not run.left:
             self._leave(run)
 
+    def _hopeless(self, run: Run, name: str) -> bool:
+        """Nothing says that the device will come, or be given out again."""
+        blocked = name in run.blocked and name not in run.recovering
+        return blocked or name in run.gone or run.unjudged.get(name, 0) >= 3
+
     def _asked(self, run: Run, ask: Ask) -> None:
         assert not run.stopped, "a stopped run asks"
+        assert ask.least_epoch >= run.known.get((ask.device, ask.slot), 0), "an epoch that is known to be stale"
         assert ask.device in run.up, "asked for a device that is not there"
         assert ask.device not in run.blocked, "asked for a device that is not given out"
         assert self.now_s - run.denied_s.get(ask.device, -1.0) >= 0.5, "asked again at once"
@@ -490,7 +539,8 @@ class World:
     def _agent(self, run: Run, truth: Truth, start: Start) -> None:
         """The device's own guard, then what the job does there."""
         place = start.device, start.slot
-        if start.epoch <= truth.agents.get(start.slot, 0):
+        if start.epoch <= truth.agents.get(start.slot, 0) or truth.contested:
+            truth.agents[start.slot] = max(start.epoch, truth.agents.get(start.slot, 0)) + truth.contested
             self._soon(run, WorkFailed(*place, start.epoch, STALE, known_epoch=truth.agents[start.slot]))
             return
         if start.slot in truth.busy:
@@ -544,7 +594,8 @@ class World:
             # What it did to earn that is never a job's doing: only its own canary, or its own connection.
             assert self.truths[name].bad or name in run.drops or self.truths[name].shaky, "a healthy device"
             run.blocked.add(name)
-        run.trusted.discard(name)
+        if state is not Health.HEALTHY:
+            run.trusted.discard(name)
         self.shelf.health[name] = state
         self._tell_health(name, but=run)
 

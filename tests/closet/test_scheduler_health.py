@@ -1,0 +1,253 @@
+"""Which devices are trusted with a job, and what they have to do for it."""
+
+from __future__ import annotations
+
+import pytest
+
+from harness.closet.events import (
+    Ask,
+    GiveBack,
+    Granted,
+    HealthSeen,
+    Recover,
+    Recovered,
+    SetHealth,
+    Stop,
+    Submit,
+    Suspicion,
+    Tick,
+)
+from harness.domain import Health
+from harness.errors import ErrorDescription
+from tests.closet.desk import Desk, desk, finishes, starts
+from tests.closet.simulation import CRASH, DATA, DRIVES, FULL, LOST, SICK, SLOW, STALE, WRONG, canary, device, work
+
+CANARY = "canary-mici"
+
+
+def shop_of(works, count: int = 1, *, slots: int = 1, recoverable: tuple[str, ...] = (), proved: bool = False) -> Desk:
+    """Devices `d0`… that are there and have a canary."""
+    devices = [device(f"d{n}", slots=slots) for n in range(count)]
+    canaries = {entry.name: canary(entry.kind) for entry in devices}
+    shop = desk(works, devices, canaries=canaries, recoverable=frozenset(recoverable))
+    shop.first = [i for entry in devices for i in shop.up(entry.name, proved=proved)]
+    return shop
+
+
+def healths(instructions) -> list[tuple[str, Health]]:
+    return [(i.device, i.state) for i in instructions if isinstance(i, SetHealth)]
+
+
+def test_an_unknown_device_runs_its_canary_first_alone_on_its_first_slot() -> None:
+    shop = shop_of([work("a"), work("b")], slots=2)
+    assert starts(shop.first) == [(CANARY, "d0", 0, 1)]
+    assert not starts(shop.tell(Tick(), 1.0))
+    told = shop.done("d0", 0, 1, 2.0)
+    assert GiveBack("d0", 0, 1, "done") in told
+    assert starts(told) == [("a", "d0", 0, 2), ("b", "d0", 1, 1)]
+
+
+def test_one_that_proved_itself_not_long_ago_does_not() -> None:
+    assert starts(shop_of([work("a")], proved=True).first) == [("a", "d0", 0, 1)]
+
+
+def test_what_the_shelf_doubts_is_not_proved_by_its_past() -> None:
+    devices = [device("d")]
+    shop = desk([work("a")], devices, canaries={"d": canary(devices[0].kind)})
+    shop.tell(HealthSeen("d", Health.SUSPECT, "another run says so"))
+    assert starts(shop.up("d", proved=True)) == [(CANARY, "d", 0, 1)]
+
+
+def test_no_more_canaries_than_there_is_work_for() -> None:
+    shop = shop_of([work("a")], 4)
+    assert starts(shop.first) == [(CANARY, "d0", 0, 1)]
+    idle = shop_of([], 4)
+    assert idle.first == []
+    assert len(starts(idle.tell(Submit((work("a"), work("b")))))) == 2
+
+
+@pytest.mark.parametrize("error", [FULL, SICK, SLOW, LOST])
+def test_after_an_error_that_may_be_its_own_a_device_proves_itself_before_its_next_job(error) -> None:
+    shop = shop_of([work("a", 2), work("b", 1)], proved=True)
+    told = shop.failed("d0", 0, 1, error, 1.0)
+    assert healths(told) == [("d0", Health.SUSPECT)]
+    assert starts(told) == [(CANARY, "d0", 0, 2)]
+    assert starts(shop.done("d0", 0, 2, 2.0)) == [("a", "d0", 0, 3)]
+
+
+@pytest.mark.parametrize("error", [CRASH, DATA, STALE])
+def test_after_one_that_is_not_it_does_not(error) -> None:
+    shop = shop_of([work("a", 2), work("b", 1)], proved=True)
+    told = shop.failed("d0", 0, 1, error, 1.0)
+    assert healths(told) == []
+    assert starts(told)[0][0] in {"a", "b"}
+
+
+def test_a_job_that_runs_elsewhere_ends_before_the_canary_begins() -> None:
+    shop = shop_of([work("a", 3), work("b", 2), work("c", 1)], slots=2, proved=True)
+    assert starts(shop.first) == [("a", "d0", 0, 1), ("b", "d0", 1, 1)]
+    assert starts(shop.failed("d0", 0, 1, FULL, 1.0)) == []
+    assert starts(shop.done("d0", 1, 1, 2.0)) == [(CANARY, "d0", 0, 2)]
+
+
+def test_a_slot_that_was_asked_for_before_the_doubt_is_given_back() -> None:
+    shop = shop_of([work("a", 3), work("b", 2)], slots=2, proved=True)
+    shop.done("d0", 0, 1, 1.0)
+    done = shop.scheduler.handle(Submit((work("c"),)), 2.0)
+    assert [(i.device, i.slot) for i in done if isinstance(i, Ask)] == [("d0", 0)]
+    shop.tell(Suspicion("d0", "so says the judge"), 3.0)
+    assert shop.scheduler.handle(Granted("d0", 0, 5), 4.0) == [GiveBack("d0", 0, 5, "not used")]
+    assert starts(shop.done("d0", 1, 1, 5.0)) == [(CANARY, "d0", 0, 6)]
+
+
+def test_a_device_on_which_crashed_what_runs_elsewhere_is_doubted() -> None:
+    shop = shop_of([work("a")], 2, proved=True)
+    told = shop.failed("d0", 0, 1, CRASH, 1.0)
+    assert healths(told) == []
+    assert healths(shop.done("d1", 0, 1, 2.0)) == [("d0", Health.SUSPECT)]
+    assert starts(shop.tell(Submit((work("b", only_devices=("d0",)),)), 3.0)) == [(CANARY, "d0", 0, 2)]
+
+
+def test_a_wrong_canary_quarantines_and_the_work_goes_elsewhere() -> None:
+    shop = shop_of([work("a")], 2)
+    told = shop.failed("d0", 0, 1, WRONG, 1.0)
+    assert SetHealth("d0", Health.QUARANTINED, f"canary: {WRONG.problem}") in told
+    assert starts(told) == [(CANARY, "d1", 0, 1)]
+    assert starts(shop.done("d1", 0, 1, 2.0)) == [("a", "d1", 0, 2)]
+    assert finishes(shop.done("d1", 0, 2, 3.0))["a"].error is None
+
+
+def test_when_all_that_could_are_quarantined_the_works_end_and_say_why() -> None:
+    shop = shop_of([work("a"), work("b")], 2)
+    shop.failed("d0", 0, 1, WRONG, 1.0)
+    told = finishes(shop.tell(HealthSeen("d1", Health.DISABLED, "being repaired"), 2.0))
+    assert set(told) == {"a", "b"}
+    error = told["a"].error
+    assert error is not None
+    assert error.kind == "DeviceUnhealthyError"
+    assert f"d0: quarantined: canary: {WRONG.problem}" in error.problem
+    assert "d1: disabled: being repaired" in error.problem
+
+
+def test_a_canary_that_is_driven_away_is_tried_again_when_the_car_is_parked() -> None:
+    shop = shop_of([work("a")])
+    assert healths(shop.failed("d0", 0, 1, DRIVES, 1.0)) == []
+    assert starts(shop.tell(Tick(), 62.0)) == [(CANARY, "d0", 0, 2)]
+
+
+def test_a_canary_that_was_not_judged_is_tried_again_then_the_device_is_left_alone() -> None:
+    shop = shop_of([work("a")])
+    for epoch in (1, 2):
+        told = shop.failed("d0", 0, epoch, STALE, float(epoch))
+        assert starts(told) == [(CANARY, "d0", 0, epoch + 1)]
+    told = shop.failed("d0", 0, 3, STALE, 3.0)
+    assert healths(told) == [], "a lost lease proves nothing against it"
+    assert finishes(told)["a"].error.kind == "LeaseLostError"
+
+
+def test_a_device_that_goes_away_in_its_canary_has_a_second_go() -> None:
+    shop = shop_of([work("a")])
+    assert healths(shop.down("d0", LOST, 1.0, returns=True)) == [("d0", Health.SUSPECT)]
+    assert starts(shop.up("d0", 2.0, epochs=(1,), proved=True)) == [(CANARY, "d0", 0, 2)]
+    assert healths(shop.down("d0", LOST, 3.0, returns=True)) == [("d0", Health.QUARANTINED)]
+
+
+def test_a_device_that_was_lost_proves_itself_when_it_returns() -> None:
+    shop = shop_of([work("a")], proved=True)
+    shop.down("d0", LOST, 1.0, returns=True)
+    assert starts(shop.up("d0", 2.0, epochs=(1,), proved=True)) == [(CANARY, "d0", 0, 2)]
+
+
+def test_a_person_takes_a_device_off_the_shelf_and_puts_it_back() -> None:
+    shop = shop_of([work("a", 2), work("b", 1), work("c", 1)], 2, proved=True)
+    shop.tell(HealthSeen("d0", Health.QUARANTINED, "smells"))
+    assert not starts(shop.done("d0", 0, 1, 1.0)), "what runs there may end, nothing new begins"
+    assert starts(shop.done("d1", 0, 1, 2.0)) == [("c", "d1", 0, 2)]
+    shop.tell(Submit((work("d"),)), 3.0)
+    assert starts(shop.tell(HealthSeen("d0", Health.UNKNOWN, "released"), 4.0)) == [(CANARY, "d0", 0, 2)]
+
+
+def test_a_canary_that_passes_does_not_release_what_a_person_quarantined_meanwhile() -> None:
+    shop = shop_of([work("a")], 2)
+    shop.tell(HealthSeen("d0", Health.QUARANTINED, "smells"))
+    assert not [i for i in shop.done("d0", 0, 1, 1.0) if i and getattr(i, "device", "") == "d0" and isinstance(i, Ask)]
+
+
+def test_another_runs_doubt_counts_and_so_does_its_canary_but_not_against_our_own_doubt() -> None:
+    shop = shop_of([work("a")], proved=True)
+    shop.done("d0", 0, 1, 1.0)
+    shop.tell(HealthSeen("d0", Health.SUSPECT, "disk full"), 2.0)
+    shop.tell(HealthSeen("d0", Health.HEALTHY, "passed its canary"), 3.0)
+    assert starts(shop.tell(Submit((work("b"),)), 4.0)) == [("b", "d0", 0, 2)]
+    shop.done("d0", 0, 2, 5.0)
+    shop.tell(Suspicion("d0", "differs alone"), 6.0)
+    shop.tell(HealthSeen("d0", Health.HEALTHY, "passed its canary"), 7.0)
+    assert starts(shop.tell(Submit((work("c"),)), 8.0)) == [(CANARY, "d0", 0, 3)]
+
+
+def test_good_news_while_its_own_canary_runs_starts_nothing_beside_it() -> None:
+    shop = shop_of([work("a"), work("b")], slots=2)
+    shop.tell(HealthSeen("d0", Health.SUSPECT, "x"))
+    assert starts(shop.tell(HealthSeen("d0", Health.HEALTHY, "passed its canary"), 1.0)) == []
+
+
+def test_recovery_is_waited_for_and_decided_by_a_canary_of_its_own() -> None:
+    shop = shop_of([work("a")], recoverable=("d0",))
+    told = shop.failed("d0", 0, 1, WRONG, 1.0)
+    assert [i.device for i in told if isinstance(i, Recover)] == ["d0"]
+    assert not finishes(told)
+    told = shop.tell(Recovered("d0"), 60.0)
+    assert [i.proving for i in told if isinstance(i, Ask)] == [True], "the shelf still has it in quarantine"
+    assert starts(told) == [(CANARY, "d0", 0, 2)]
+    told = shop.done("d0", 0, 2, 61.0)
+    assert healths(told) == [("d0", Health.HEALTHY)]
+    assert starts(told) == [("a", "d0", 0, 3)]
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_recovery_is_tried_once_a_run(again: bool) -> None:
+    shop = shop_of([work("a")], recoverable=("d0",))
+    shop.failed("d0", 0, 1, WRONG, 1.0)
+    told = shop.tell(Recovered("d0", None if again else SICK), 60.0)
+    if again:
+        told = shop.failed("d0", 0, 2, WRONG, 61.0)
+        assert not [i for i in told if isinstance(i, Recover)]
+    assert "quarantined" in finishes(told)["a"].error.problem
+
+
+@pytest.mark.parametrize("poison", [CRASH, SLOW, SICK])
+def test_a_poison_job_quarantines_nobody(poison: ErrorDescription) -> None:
+    shop = shop_of([work("poison", 9)], 3, proved=True)
+    judged: list[tuple[str, Health]] = []
+    started, pending = [], starts(shop.first)
+    now_s = 0.0
+    while pending:
+        name, *place = pending.pop(0)
+        now_s += 1.0
+        started.append(name)
+        told = shop.done(*place, now_s) if name == CANARY else shop.failed(*place, poison, now_s)
+        judged += healths(told)
+        pending += starts(told)
+    assert shop.scheduler.finished
+    assert Health.QUARANTINED not in [state for _, state in judged]
+    assert started.count("poison") == (2 if poison is CRASH else 3)
+    for n in range(3):
+        told = starts(shop.tell(Submit((work(f"good{n}", only_devices=(f"d{n}",)),)), 100.0 + n))
+        if told[0][0] == CANARY:
+            told = starts(shop.done(*told[0][1:], 100.5 + n))
+        assert told[0][:2] == (f"good{n}", f"d{n}")
+
+
+def test_stopping_ends_a_canary_without_a_verdict() -> None:
+    shop = shop_of([work("a")])
+    shop.tell(Stop(), 1.0)
+    assert healths(shop.failed("d0", 0, 1, LOST, 2.0)) == []
+    assert shop.scheduler.finished
+
+
+def test_a_kind_without_a_canary_is_taken_as_it_is() -> None:
+    shop = desk([work("a", 2), work("b", 1)], [device("d")])
+    assert starts(shop.up("d")) == [("a", "d", 0, 1)]
+    told = shop.failed("d", 0, 1, FULL, 1.0)
+    assert healths(told) == []
+    assert starts(told) == [("a", "d", 0, 2)]
