@@ -21,6 +21,7 @@ from harness.closet.health import Vitals
 from harness.config import Fleet, load_fleet
 from harness.domain import Device, Health
 from harness.errors import ConfigError, ExitCode
+from harness.pipeline.canary import BY_VOTE
 from harness.pipeline.checkup import Checkup, Examiner
 from harness.pipeline.execute import emulated_devices
 from harness.pipeline.runs import closet_home
@@ -63,7 +64,7 @@ def check(names: tuple[str, ...], devices_file: Path, relearn: bool, as_json: bo
         shelf = stack.enter_context(open_shelf(closet_home(), fleet))
         chosen = stack.enter_context(reachable(fleet, names))
         examiner = stack.enter_context(Examiner(fleet, shelf, open_store(), name=f"check by {who()}", relearn=relearn))
-        found = look(examiner, chosen)
+        found = look(examiner, shelf, chosen)
         healths = shelf.healths()
     if as_json:
         echo_json([_plain(entry, healths[entry.device]) for entry in found])
@@ -141,10 +142,19 @@ def reachable(fleet: Fleet, names: tuple[str, ...]) -> Iterator[tuple[Device, ..
         yield tuple(known[name] for name in dict.fromkeys(names)) if names else tuple(known.values())
 
 
-def look(examiner: Examiner, chosen: tuple[Device, ...]) -> tuple[Checkup, ...]:
-    """Check these devices, several at a time; Ctrl-C ends their canaries."""
+def look(examiner: Examiner, shelf: Shelf, chosen: tuple[Device, ...]) -> tuple[Checkup, ...]:
+    """Check these devices, several at a time; Ctrl-C ends their canaries.
+
+    Where a later answer showed that an earlier one was right after all, or wrong, that device is looked at once more.
+    """
     with stopping("ending the canaries") as stop, ThreadPoolExecutor(_AT_A_TIME) as pool:
-        return finished([pool.submit(examiner.check, device) for device in chosen], examiner, stop)
+        found = finished([pool.submit(examiner.check, device) for device in chosen], examiner, stop)
+        healths = shelf.healths()
+        again = [device for device in chosen if healths[device.name].by == BY_VOTE and not stop.is_set()]
+        last = {entry.device: entry for entry in found}
+        for entry in finished([pool.submit(examiner.check, device) for device in again], examiner, stop):
+            last[entry.device] = entry
+    return tuple(last.values())
 
 
 def finished(checks: Sequence[Future[Checkup]], examiner: Examiner, stop: Event) -> tuple[Checkup, ...]:

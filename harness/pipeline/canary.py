@@ -10,7 +10,7 @@ from typing import Any
 
 from harness.closet.canary import Canary, passed_with
 from harness.closet.work import Work
-from harness.domain import Blob, Device, DeviceKind, json_digest
+from harness.domain import Blob, Device, DeviceKind, Health, json_digest
 from harness.errors import DataError, DeviceUnhealthyError, ErrorDescription
 from harness.files import file_sha256
 from harness.pipeline.golden import JOB, Golden, content_digest, load_golden
@@ -21,6 +21,8 @@ DEADLINE_S = 120.0
 _COST_S = 3.0
 _RESULT, _TRACE = "result.json", f"{JOB}.trace"
 _SHOWN = 12
+BY_VOTE = "canary answers compared"
+"""Who makes a device suspect because of what other devices answered."""
 _LARGEST_BYTES = 16 << 20
 _REMEDY = "closet devices check NAME runs it again; closet devices release NAME when it is mended"
 
@@ -85,42 +87,63 @@ class Judge:
             known = self._known(device, runtime, answer)
         if known is not None and known.answer != answer:
             return _wrong(device, disagreement(device.name, answer, known))
+        if known is not None:
+            self._vindicate(known)
         self._shelf.canary_passed(device.name, passed_with(runtime, self._code.sha256))
         return None
 
     def _known(self, device: Device, runtime: str, answer: str) -> CanaryAnswer | None:
         """What is known from now on.
 
-        The first answer of a kind and runtime is trusted, and another device confirms it. The word of a device that is
-        not given out is not taken: neither now, nor an earlier one that nobody has confirmed.
+        The first answer of a kind and runtime is trusted, and another device confirms it. Until then two devices that
+        agree on another one outvote the first. The word of a device that is not given out is not taken: neither now,
+        nor an earlier one that nobody has confirmed.
         """
         key = device.kind, runtime, self._canary
         if self._relearn and key[:2] not in self._relearnt:
             self._relearnt.add(key[:2])
             self._shelf.forget_canary_answer(*key)
             return self._shelf.set_canary_answer(*key, answer, device=device.name)
-        known = self._shelf.canary_record(*key)
         if not self._shelf.health(device.name).given_out:
+            return self._shelf.canary_record(*key)
+        known = self._shelf.set_canary_answer(*key, answer, device=device.name)
+        if known.answer == answer or known.confirmed_by:
             return known
-        if known is not None and known.answer != answer and self._is_doubtful(known, device):
-            self._shelf.forget_canary_answer(*key)
-        return self._shelf.set_canary_answer(*key, answer, device=device.name)
+        if known.device != device.name and not self._shelf.health(known.device).given_out:
+            return self._replace(key, answer, (device.name,))
+        rival = self._shelf.set_canary_answer(*key[:2], f"{self._canary}/{answer}", answer, device=device.name)
+        if rival.confirmed_by:
+            self._doubt(known.device, f"{rival.device} and {rival.confirmed_by} answer their canary otherwise")
+            return self._replace(key, answer, (rival.device, rival.confirmed_by))
+        return known
 
-    def _is_doubtful(self, known: CanaryAnswer, device: Device) -> bool:
-        alone = known.device != device.name and not known.confirmed_by
-        return alone and not self._shelf.health(known.device).given_out
+    def _replace(self, key: tuple[DeviceKind, str, str], answer: str, witnesses: tuple[str, ...]) -> CanaryAnswer:
+        self._shelf.forget_canary_answer(*key)
+        return [self._shelf.set_canary_answer(*key, answer, device=name) for name in witnesses][-1]
+
+    def _vindicate(self, known: CanaryAnswer) -> None:
+        """Those who gave the right answer before it was known are no longer held for it."""
+        for name in (known.device, known.confirmed_by):
+            health = self._shelf.health(name)
+            if health.state is Health.QUARANTINED and health.reason.startswith(_words(known.answer)):
+                self._doubt(name, "others confirmed its canary's answer")
+
+    def _doubt(self, device: str, reason: str) -> None:
+        self._shelf.set_health(device, Health.SUSPECT, reason=reason, by=BY_VOTE, recovered=True)
 
 
 def disagreement(device: str, answer: str, known: CanaryAnswer) -> str:
     """In words: what a device answered, and who said what is known."""
     others = [name for name in (known.device, known.confirmed_by) if name not in {"", device}]
     if not others:
-        return f"canary answered {answer[:_SHOWN]}, it answered {known.answer[:_SHOWN]} itself at {known.at}"
+        return f"{_words(answer)} it answered {known.answer[:_SHOWN]} itself at {known.at}"
     count = "1 other device" if len(others) == 1 else f"{len(others)} other devices"
-    return (
-        f"canary answered {answer[:_SHOWN]}, {count} of this kind and runtime answered {known.answer[:_SHOWN]} "
-        f"({', '.join(others)})"
-    )
+    said = f"{count} of this kind and runtime answered {known.answer[:_SHOWN]}"
+    return f"{_words(answer)} {said} ({', '.join(others)})"
+
+
+def _words(answer: str) -> str:
+    return f"canary answered {answer[:_SHOWN]},"
 
 
 def _answer(device: Device, files: Mapping[str, Path]) -> Trace:

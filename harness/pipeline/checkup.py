@@ -72,7 +72,7 @@ class Examiner:
         self._canaries = make_canaries(tuple(DeviceKind), self._code, shelf, relearn=relearn)
         self._numbers = itertools.count(1)
         self._running: dict[tuple[str, int], tuple[DeviceSession, Try]] = {}
-        self._lock = threading.Lock()
+        self._lock, self._judging = threading.Lock(), threading.Lock()
         self._closing = threading.Event()
         self._holder = ""
         self._renewing = threading.Thread(target=self._renew, name="closet check renewals", daemon=True)
@@ -107,21 +107,16 @@ class Examiner:
             return Checkup(device.name, not_run="it is disabled")
         try:
             session = open_session(device, on_lost=lambda _error: None)
-        except ClosetError as error:
-            found = Checkup(device.name, error=error.describe())
-        else:
             try:
-                found = self._examine(device, session)
+                return self._examine(device, session)
             finally:
                 session.close()
-        self._note(device, found)
-        return found
+        except ClosetError as error:
+            self._note(device, error.describe(), proved=False)
+            return Checkup(device.name, error=error.describe())
 
     def _examine(self, device: Device, session: DeviceSession) -> Checkup:
-        try:
-            vitals = session.check()
-        except ClosetError as error:
-            return Checkup(device.name, error=error.describe())
+        vitals = session.check()
         broken = judge_vitals(vitals, self._fleet.limits_of(device))
         found = Checkup(device.name, vitals, broken, unhealthy(broken, device.name))
         with self._slot(device, session.facts.epochs) as lease:
@@ -132,6 +127,7 @@ class Examiner:
             return replace(found, not_run="stopped")
         if wrong is not None and wrong.kind in _NOT_NOW:
             return replace(found, not_run=wrong.problem)
+        self._note(device, found.error, proved=False)
         return replace(found, error=wrong or found.error, run_s=run_s)
 
     def _ask_canary(
@@ -149,13 +145,16 @@ class Examiner:
         try:
             with tempfile.TemporaryDirectory(prefix="check-", dir=self._home) as folder:
                 came = session.run(tried, self._blob_path, Path(folder), lambda _event: None)
-                error = came.error or canary.verify(device, came.files)
+                run_s = came.measurements.get("run_s")
+                with self._judging:  # noted before the next is judged: that one may prove this one right
+                    error = came.error or canary.verify(device, came.files)
+                    self._note(device, error, proved=run_s is not None)
         finally:
             with self._lock:
                 del self._running[place]
         if error != NOT_RUN:
             self._remember(device, began_s, error)
-        return error, came.measurements.get("run_s")
+        return error, run_s
 
     def _remember(self, device: Device, began_s: float, error: ErrorDescription | None) -> None:
         self._shelf.record_attempt(
@@ -204,13 +203,12 @@ class Examiner:
         names = sorted({runs.get(lease.holder, lease.holder) for lease in held})
         return f"in use by {', '.join(names)}" if names else "another run is served first"
 
-    def _note(self, device: Device, found: Checkup) -> None:
-        """Quarantine a device that answered wrongly; what may pass by itself makes it suspect."""
-        if found.error is None or found.error.kind in _NOT_NOW:
+    def _note(self, device: Device, error: ErrorDescription | None, *, proved: bool) -> None:
+        """Quarantine a device that is proved unfit; what may pass by itself makes it suspect."""
+        if error is None or error == NOT_RUN or error.kind in _NOT_NOW:
             return
-        proved = found.run_s is not None and found.canary_error is not None and found.error.kind not in _NOT_ITS_FAULT
-        state = Health.QUARANTINED if proved else Health.SUSPECT
-        self._shelf.set_health(device.name, state, reason=found.error.problem, by=self._name)
+        state = Health.QUARANTINED if proved and error.kind not in _NOT_ITS_FAULT else Health.SUSPECT
+        self._shelf.set_health(device.name, state, reason=error.problem, by=self._name)
 
     def _renew(self) -> None:
         while not self._closing.wait(RENEW_EVERY_S):

@@ -104,17 +104,62 @@ def test_the_first_answer_is_trusted_and_the_second_device_confirms_it(lab: Lab,
 
 def test_a_device_that_disagrees_is_told_with_both_answers(lab: Lab) -> None:
     lab.asks("mici-01")
-    error = lab.asks("mici-03", rounded)
-    assert error is not None
-    assert error.kind == "DeviceUnhealthyError"
-    assert "1 other device of this kind and runtime answered" in error.problem
     lab.asks("mici-02")
     error = lab.asks("mici-03", rounded)
     assert error is not None
-    assert "canary answered" in error.problem
+    assert error.kind == "DeviceUnhealthyError"
+    assert error.problem.startswith("canary answered ")
     assert "2 other devices of this kind and runtime answered" in error.problem
     assert "(mici-01, mici-02)" in error.problem
     assert lab.shelf.health("mici-03").canary_at is None
+
+
+def test_of_two_that_disagree_the_second_is_quarantined_until_a_third_decides(lab: Lab) -> None:
+    def quarantined(name: str, error: ErrorDescription | None) -> None:
+        assert error is not None
+        lab.shelf.set_health(name, Health.QUARANTINED, reason=error.problem, by="run")
+
+    assert lab.asks("mici-01", rounded) is None, "the first is trusted, although it is wrong"
+    error = lab.asks("mici-02")
+    quarantined("mici-02", error)
+    assert error is not None
+    assert "1 other device of this kind and runtime answered" in error.problem
+    assert lab.asks("mici-03") is None, "two agree against one"
+    first, second = lab.shelf.health("mici-01"), lab.shelf.health("mici-02")
+    assert (first.state, first.reason) == (
+        Health.SUSPECT,
+        "mici-02 and mici-03 answer their canary otherwise",
+    )
+    assert (second.state, second.reason) == (Health.SUSPECT, "others confirmed its canary's answer")
+    quarantined("mici-01", lab.asks("mici-01", rounded))
+    assert lab.asks("mici-02") is None
+    assert [lab.shelf.health(f"mici-0{n}").state for n in (1, 2, 3)] == [
+        Health.QUARANTINED,
+        Health.HEALTHY,
+        Health.HEALTHY,
+    ]
+
+
+def test_a_vote_frees_nobody_who_was_quarantined_for_another_reason(lab: Lab) -> None:
+    lab.asks("mici-01", rounded)
+    lab.asks("mici-02")
+    lab.shelf.set_health("mici-02", Health.QUARANTINED, reason="the fan rattles", by="me", by_person=True)
+    assert lab.asks("mici-03") is None
+    assert lab.shelf.health("mici-02").state is Health.QUARANTINED
+
+
+def test_answers_that_all_differ_convince_nobody(lab: Lab) -> None:
+    def moved(steps: int) -> Callable[[Trace], Trace]:
+        def change(trace: Trace) -> Trace:
+            for _ in range(steps):
+                trace = rounded(trace)
+            return trace
+
+        return change
+
+    assert lab.asks("mici-01") is None
+    assert all(lab.asks(f"mici-1{steps}", moved(steps)) is not None for steps in (1, 2, 3))
+    assert lab.asks("mici-02") is None
 
 
 def test_a_device_that_contradicts_itself(lab: Lab) -> None:
