@@ -38,9 +38,8 @@ def test_the_same_weights_exported_again_open_the_gate(desk: Desk) -> None:
 
 @pytest.mark.parametrize("variant", ["curve_bias", "longitudinal_lag", "late_lane_change", "nan_frame", "noisy"])
 def test_each_regression_is_caught_at_its_first_frame(desk: Desk, variant: str) -> None:
-    code, out, err = desk.closet(
-        "run", desk.suite, "--baseline", desk.model("release"), "--candidate", desk.model(variant)
-    )
+    sides = ("--baseline", desk.model("release"), "--candidate", desk.model(variant))
+    code, out, err = desk.closet("run", desk.suite, *sides, "--no-confirm")
     assert code == ExitCode.REGRESSION, out + err
     (result,) = load_run(desk.folder / ".closet" / "runs" / _only_run(desk)).results
     (truth,) = desk.demo.truth(variant).values()
@@ -130,8 +129,8 @@ def test_an_interrupted_run_is_written_down_and_resumed(desk: Desk) -> None:
 
 TWICE = """
 import signal
-from harness.cli.suites import _stopping
-with _stopping() as stop:
+from harness.cli.stopping import stopping
+with stopping("what is left") as stop:
     signal.raise_signal({number})
     print(stop.is_set(), flush=True)
     signal.raise_signal({number})

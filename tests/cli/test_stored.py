@@ -90,7 +90,11 @@ def test_check_names_every_file_and_checks_suites_against_the_shelf(stored: Stor
     code, _, err = stored.closet("check", suite, "--devices", "none.yaml")
     assert (code, "no device of kind mici" in err) == (ExitCode.USAGE, True)
     assert stored.closet("check", suite)[0] == 0, "without a shelf nothing is held against one"
-    assert json.loads(stored.closet("check", suite, "--json")[1]) == {"ok": [{"file": str(suite), "kind": "suite"}]}
+    assert json.loads(stored.closet("check", suite, "--json")[1]) == {
+        "ok": [{"file": str(suite), "kind": "suite"}],
+        "claims": [],
+        "warnings": [],
+    }
 
 
 def test_a_plan_for_people_and_for_programs(stored: StoredDesk) -> None:
