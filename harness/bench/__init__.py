@@ -7,6 +7,7 @@ from harness.bench import (
     closet_figures,
     corpus_figures,
     log_figures,
+    metrics_figures,
     panda_figures,
     replay_figures,
     run_figures,
@@ -24,6 +25,7 @@ FIGURES: tuple[Figure, ...] = (
     *panda_figures.FIGURES,
     *safety_figures.FIGURES,
     *corpus_figures.FIGURES,
+    *metrics_figures.FIGURES,
 )
 
 __all__ = [

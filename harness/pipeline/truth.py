@@ -89,7 +89,7 @@ def _in_processes(pending: Sequence[Measure], store: Store, folder: Path, worker
     """A bounded number of errands at a time, so that no more than that is ever in memory."""
     running: dict[Future[Findings], tuple[Measure, Errand]] = {}
     left = iter(enumerate(pending))
-    with _pool(workers) as pool:
+    with processes(workers) as pool:
         try:
             while True:
                 while len(running) < workers * _AHEAD and (entry := next(left, None)) is not None:
@@ -107,7 +107,7 @@ def _in_processes(pending: Sequence[Measure], store: Store, folder: Path, worker
 
 
 @contextmanager
-def _pool(workers: int) -> Iterator[ProcessPoolExecutor]:
+def processes(workers: int) -> Iterator[ProcessPoolExecutor]:
     """Processes that share nothing with this one, which may have threads and open connections."""
     before = {name: os.environ.get(name) for name in _ONE_THREAD}
     with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:

@@ -92,29 +92,27 @@ class Feel:
 
 def feel(path: Path, shift_s: float = 0.0) -> Feel:
     """What the path feels like, from `shift_s` after its own frame on."""
-    acceleration, jerk = _of_speed(shift_s)
-    yaw_rate, yaw_acceleration = _of_heading(shift_s)
-    derive = _derivative(_JERK_WINDOW, 1).T
-    forward = path.speed @ acceleration
-    turning = path.heading @ yaw_rate
-    sideways = (path.speed @ grid_operator(COMFORT_S, shift_s)) * turning
-    return Feel(
-        forward,
-        sideways,
-        np.hypot(forward, sideways) @ derive,
-        path.speed @ jerk,
-        sideways @ derive,
-        turning,
-        path.heading @ yaw_acceleration,
-    )
+    n, of_speed, of_heading = len(path.x), *_operators(shift_s)
+    pace, forward, forward_jerk = np.split(path.speed @ of_speed, 3, axis=1)
+    turning, turning_up = np.split(path.heading @ of_heading, 2, axis=1)
+    sideways = pace * turning
+    changes = np.concatenate([np.hypot(forward, sideways), sideways]) @ _derivative(_JERK_WINDOW, 1).T
+    return Feel(forward, sideways, changes[:n], forward_jerk, changes[n:], turning, turning_up)
 
 
 def comfort_series(seen: View, plan: Path, driven: Path | None) -> Iterator[Series]:
-    """Shares of frames within bounds. What the driven path breaks as well does not count against the plan."""
-    known = np.zeros(len(seen), bool) if driven is None else driven.known(COMFORT_S)
-    ours = _kept(feel(plan))
-    humans = {name: np.zeros(len(seen), bool) for name in ours} if driven is None else _kept(feel(driven))
-    yield from checked("comfort", ours, plan.valid[:, 0], humans, known)
+    """Comfort and consistency. What the driven path breaks as well does not count against the plan."""
+    answered, ours, changes = plan.valid[:, 0], *_manner(plan)
+    if driven is None:
+        known, joined = np.zeros(len(seen), bool), np.zeros(len(seen), bool)
+        humans = dict.fromkeys(ours, known)
+        human_changes = {name: np.full(len(seen), np.nan) for name in changes}
+    else:
+        known, joined = driven.known(COMFORT_S), driven.known(COMFORT_S + FRAME_S)
+        humans, human_changes = _manner(driven)
+    yield from checked("comfort", ours, answered, humans, known)
+    follows = seen.follows()
+    yield from _consistency(changes, _paired(answered, follows), human_changes, _paired(joined, follows))
 
 
 def checked(
@@ -132,22 +130,23 @@ def checked(
     yield check_series(metric, every, passed_every, answered, human_every, human_known)
 
 
-def consistency_series(seen: View, plan: Path, driven: Path | None) -> Iterator[Series]:
+def _consistency(
+    changes: Mapping[str, Floats], answered: Bools, human_changes: Mapping[str, Floats], known: Bools
+) -> Iterator[Series]:
     """How much each plan differs from that of the frame before, over the time that both tell of."""
-    follows = seen.follows()
-    ours = _changes(plan)
-    answered = _paired(plan.valid[:, 0], follows)
-    known = np.zeros(len(seen), bool)
-    humans = {name: np.full(len(seen), np.nan) for name in ours}
-    if driven is not None:
-        humans, known = _changes(driven), _paired(driven.known(COMFORT_S + FRAME_S), follows)
     for name in CHANGES:
-        value, human = np.where(answered, ours[name], np.nan), np.where(known, humans[name], np.nan)
+        value, human = np.where(answered, changes[name], np.nan), np.where(known, human_changes[name], np.nan)
         yield Series(f"plan_change_{name}", value, human)
     steady, human_steady = (
-        {name: side[name] <= most for name, (most, _) in CHANGES.items()} for side in (ours, humans)
+        {name: side[name] <= most for name, (most, _) in CHANGES.items()} for side in (changes, human_changes)
     )
     yield from checked("consistency", steady, answered, human_steady, known)
+
+
+def _manner(path: Path) -> tuple[dict[str, Bools], dict[str, Floats]]:
+    """(n,) by bound whether it is kept, and by quantity how much it changed since the row before."""
+    before, now = feel(path, FRAME_S), feel(path)
+    return _kept(now), _changes(before, now)
 
 
 def _kept(felt: Feel) -> dict[str, Bools]:
@@ -159,9 +158,8 @@ def _kept(felt: Feel) -> dict[str, Bools]:
     return kept
 
 
-def _changes(path: Path) -> dict[str, Floats]:
+def _changes(before: Feel, now: Feel) -> dict[str, Floats]:
     """(n,) RMS difference to the row before; the first row has none (NaN). Accelerations differ as vectors do."""
-    before, now = feel(path, FRAME_S), feel(path)
     squares = {
         "acceleration": _square(before.longitudinal_acceleration, now.longitudinal_acceleration)
         + _square(before.lateral_acceleration, now.lateral_acceleration),
@@ -170,7 +168,8 @@ def _changes(path: Path) -> dict[str, Floats]:
         "yaw_rate": _square(before.yaw_rate, now.yaw_rate),
         "yaw_acceleration": _square(before.yaw_acceleration, now.yaw_acceleration),
     }
-    return {name: np.r_[np.full(min(len(path.x), 1), np.nan), np.sqrt(value)] for name, value in squares.items()}
+    first = np.full(min(len(now.jerk), 1), np.nan)
+    return {name: np.concatenate([first, np.sqrt(value)]) for name, value in squares.items()}
 
 
 def _square(before: Floats, now: Floats) -> Floats:
@@ -194,14 +193,12 @@ def _derivative(window: int, order: int) -> Floats:
 
 
 @cache
-def _of_speed(shift_s: float) -> tuple[Floats, Floats]:
-    """(33, 51) each: from speeds at a plan's points to acceleration and jerk on the grid."""
-    acceleration = grid_operator(COMFORT_S, shift_s) @ _derivative(_ACCELERATION_WINDOW, 1).T
-    return acceleration, acceleration @ _derivative(_JERK_WINDOW, 1).T
+def _operators(shift_s: float) -> tuple[Floats, Floats]:
+    """(33, 3 · 51): from speeds at a plan's points to speed, acceleration and jerk on the grid, side by side.
 
-
-@cache
-def _of_heading(shift_s: float) -> tuple[Floats, Floats]:
-    """(33, 51) each: from headings to yaw rate and yaw acceleration."""
+    (33, 2 · 51): from headings to yaw rate and yaw acceleration.
+    """
     read = grid_operator(COMFORT_S, shift_s)
-    return read @ _derivative(_JERK_WINDOW, 1).T, read @ _derivative(_JERK_WINDOW, 2).T
+    acceleration = read @ _derivative(_ACCELERATION_WINDOW, 1).T
+    slope, bend = (_derivative(_JERK_WINDOW, order).T for order in (1, 2))
+    return np.hstack([read, acceleration, acceleration @ slope]), np.hstack([read @ slope, read @ bend])

@@ -112,5 +112,5 @@ def _tolerances(baseline: View, candidate: View, checks: Sequence[Check]) -> dic
         for name, channel in channels.items():
             named = any(fnmatch.fnmatchcase(name, pattern) for pattern in check.channels)
             if named and name not in found and channel.exactness is not Exactness.INFORMATIVE:
-                found[name] = Tolerance() if channel.exactness is Exactness.EXACT else check.tolerance
+                found[name] = Tolerance() if channel.exactness is Exactness.EXACT else check.tolerance.of(name)
     return found

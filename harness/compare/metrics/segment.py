@@ -93,7 +93,6 @@ def _of_trace(seen: View) -> Iterator[Series | Forecasts]:
     if plan is not None:
         yield Series("plan_not_a_number", (~plan.valid[:, 0]).astype(np.float64))
         yield from comfort.comfort_series(seen, plan, driven)
-        yield from comfort.consistency_series(seen, plan, driven)
     if plan is not None and driven is not None:
         yield from path.path_series(seen, plan, driven)
     yield from action.action_series(seen)
