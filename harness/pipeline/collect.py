@@ -11,6 +11,7 @@ from harness.closet.work import WorkOutcome
 from harness.domain import ReplayJob, Task
 from harness.errors import ClosetError, ErrorDescription
 from harness.files import file_sha256
+from harness.pipeline.runtimes import changed_runtime
 from harness.redaction import known_secrets, redact, redact_error
 from harness.store import Store
 from harness.verdict import Attempt
@@ -94,6 +95,8 @@ def _collect_job(job: ReplayJob, said: Any, outcome: WorkOutcome, store: Store, 
     if path is None or file_sha256(path) != said.get("trace_sha256"):
         error = ErrorDescription("StagingFailedError", "the trace that came back is not the one made", job.id[:16])
         return Replayed(job.id, "", error, attempts)
+    if (changed := changed_runtime(job, path, last.device)) is not None:
+        return Replayed(job.id, "", changed, attempts)
     blob = store.put_file(path, link=True)
     if remember:
         store.remember_trace(job.id, blob.sha256, {"device": last.device, "segment": str(job.segment)})

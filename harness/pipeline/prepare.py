@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,16 +14,15 @@ from harness.pipeline.intents import Declared, declare
 from harness.pipeline.judgement import REPLAY_CHECK
 from harness.pipeline.quarantine import Place, check_entries
 from harness.pipeline.request import ModelChoice, Request
+from harness.pipeline.runtimes import known_healths, planned_runtimes
 from harness.pipeline.selection import check_same, is_wanted, replayed_by, select
 from harness.plan import Case, make_plan
 from harness.recording.corpus_query import parse_query
 from harness.recording.layout import Recording
 from harness.replay import REPLAYERS, inputs_needed
 from harness.replay.models import find_model
-from harness.replay.runtime import runtime_key
+from harness.shelf import DeviceHealth, refuse_unavailable
 from harness.store import Approval, Store
-
-_UNKNOWN_RUNTIME = "as installed on the device"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +58,7 @@ def prepare(request: Request, store: Store) -> Prepared:
     recordings: dict[str, Recording] = {}
     models: dict[str, _Models] = {}
     declared: list[Declared] = []
+    healths = known_healths(store.home, fleet)
 
     def look_for_recordings(source: RouteSource) -> Callable[[], None]:
         def look() -> None:
@@ -77,7 +77,7 @@ def prepare(request: Request, store: Store) -> Prepared:
             lambda: _check_choices(suite, request),
             lambda: declared.append(declare(suite, request.intents)),
             lambda: check_entries(suite.quarantine),
-            *(_check_served(suite, fleet, kind) for kind in suite.device_kinds),
+            *(_check_served(suite, fleet, kind, healths) for kind in suite.device_kinds),
         ]
     )
     chosen = [found for name, found in sorted(recordings.items()) if is_wanted(name, request.only)]
@@ -129,7 +129,7 @@ def prepare(request: Request, store: Store) -> Prepared:
         for entry in models.values()
         if str(recording.segment) in replayed[entry.config.name]
     ]
-    runtimes = {kind: runtime_key() if kind is DeviceKind.EMULATED else _UNKNOWN_RUNTIME for kind in suite.device_kinds}
+    runtimes = planned_runtimes(suite.device_kinds, fleet, healths)
     plan = make_plan(suite.name, cases, runtimes, suite.tags, suite.deadline_s)
     return Prepared(
         suite,
@@ -151,7 +151,7 @@ def check_suite(suite: Suite, fleet: Fleet | None) -> tuple[Place, ...]:
     found: list[Recording] = []
     gather(
         [
-            *(_check_served(suite, fleet, kind) for kind in suite.device_kinds if fleet is not None),
+            *(_check_served(suite, fleet, kind, {}) for kind in suite.device_kinds if fleet is not None),
             *((lambda source=source: found.extend(select(source))) for source in suite.routes),
             *((lambda config=config: _check_replayer(config)) for config in suite.replayers),
             lambda: check_entries(suite.quarantine),
@@ -241,7 +241,9 @@ def _check_used(choice: ModelChoice, replayers: Sequence[str]) -> None:
     raise ConfigMistakesError(tuple(errors))
 
 
-def _check_served(suite: Suite, fleet: Fleet, kind: DeviceKind) -> Callable[[], None]:
+def _check_served(
+    suite: Suite, fleet: Fleet, kind: DeviceKind, healths: Mapping[str, DeviceHealth]
+) -> Callable[[], None]:
     def check() -> None:
         if not fleet.serves(kind, suite.tags):
             tags = f" with tags {', '.join(suite.tags)}" if suite.tags else ""
@@ -250,6 +252,8 @@ def _check_served(suite: Suite, fleet: Fleet, kind: DeviceKind) -> Callable[[], 
                 where=suite.where_devices,
                 remedy=f"add one to {fleet.path or 'devices.yaml'}, or ask for other kinds",
             )
+        if kind is not DeviceKind.EMULATED or not fleet.emulated:  # what the run starts itself is well
+            refuse_unavailable(kind, suite.tags, fleet.devices, healths, where=suite.where_devices)
 
     return check
 
