@@ -125,7 +125,7 @@ class Judge:
         """Those who gave the right answer before it was known are no longer held for it."""
         for name in (known.device, known.confirmed_by):
             health = self._shelf.health(name)
-            if health.state is Health.QUARANTINED and health.reason.startswith(_words(known.answer)):
+            if health.state is Health.QUARANTINED and _words(known.answer) in health.reason:
                 self._doubt(name, "others confirmed its canary's answer")
 
     def _doubt(self, device: str, reason: str) -> None:

@@ -117,7 +117,7 @@ def test_a_device_that_disagrees_is_told_with_both_answers(lab: Lab) -> None:
 def test_of_two_that_disagree_the_second_is_quarantined_until_a_third_decides(lab: Lab) -> None:
     def quarantined(name: str, error: ErrorDescription | None) -> None:
         assert error is not None
-        lab.shelf.set_health(name, Health.QUARANTINED, reason=error.problem, by="run")
+        lab.shelf.set_health(name, Health.QUARANTINED, reason=f"canary: {error.problem}", by="run")
 
     assert lab.asks("mici-01", rounded) is None, "the first is trusted, although it is wrong"
     error = lab.asks("mici-02")
