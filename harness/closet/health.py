@@ -5,14 +5,17 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
+from harness.closet.answers import LARGEST, plain_text
 from harness.config.upkeep import Limits
 from harness.errors import DeviceUnhealthyError, ErrorDescription
 
 # What a thermal zone of a phone's chip can mean. Some zones report current or charge under that name.
 _COLDEST_C, _HOTTEST_C = -40.0, 150.0
 _MOST_WORDS = 300
+_MOST_ZONES, _MOST_LEFTOVERS = 1000, 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,16 +66,19 @@ def parse_vitals(said: Mapping[str, Any], sent_unix_s: float, round_trip_s: floa
         received_s, answered_s = float(said["received_unix_s"]), float(said["sent_unix_s"])
         back_s = sent_unix_s + round_trip_s
         vitals = Vitals(
-            free_bytes=int(said["free_bytes"]),
-            memory_bytes=None if said["memory_bytes"] is None else int(said["memory_bytes"]),
-            temperatures_c={str(zone)[:80]: float(value) for zone, value in said["temperatures_c"].items()},
+            free_bytes=_within(int(said["free_bytes"])),
+            memory_bytes=None if said["memory_bytes"] is None else _within(int(said["memory_bytes"])),
+            temperatures_c={
+                plain_text(zone, 80): float(value)
+                for zone, value in islice(said["temperatures_c"].items(), _MOST_ZONES)
+            },
             load=float(said["load"]),
-            cpus=max(1, int(said["cpus"])),
-            os_version=str(said["os_version"])[:80],
+            cpus=max(1, _within(int(said["cpus"]))),
+            os_version=plain_text(said["os_version"], 80),
             uptime_s=None if said["uptime_s"] is None else float(said["uptime_s"]),
             clock_offset_s=((received_s - sent_unix_s) + (answered_s - back_s)) / 2,
             clock_bound_s=max(0.0, round_trip_s - (answered_s - received_s)) / 2,
-            leftovers=tuple(str(entry)[:200] for entry in said["leftovers"]),
+            leftovers=tuple(plain_text(entry, 200) for entry in said["leftovers"][:_MOST_LEFTOVERS]),
         )
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise DeviceUnhealthyError(
@@ -81,6 +87,12 @@ def parse_vitals(said: Mapping[str, Any], sent_unix_s: float, round_trip_s: floa
             remedy="see what runs on the device",
         ) from error
     return vitals
+
+
+def _within(value: int) -> int:
+    if not 0 <= value <= LARGEST:
+        raise ValueError(f"{str(value)[:30]} cannot be")
+    return value
 
 
 def judge_vitals(vitals: Vitals, limits: Limits) -> tuple[BrokenLimit, ...]:

@@ -9,18 +9,31 @@ import json
 import resource
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from harness import errors
 from harness.closet.agent.job import OUT_BYTES, OUT_FILES
-from harness.closet.answers import chosen, device_error, parse_files, parse_hello, parse_message, plain_text
+from harness.closet.answers import (
+    chosen,
+    device_error,
+    parse_files,
+    parse_hello,
+    parse_message,
+    parse_prelude,
+    plain_text,
+)
 from harness.closet.emulator import emulated_closet
 from harness.closet.ending import parse_ending
+from harness.closet.health import judge_vitals, parse_vitals
 from harness.closet.work import JobProgress
+from harness.config.upkeep import Limits
 from harness.domain import Blob, Device
 from harness.errors import DeviceError, DeviceUnhealthyError
 from tests.closet.conftest import Bench, eventually, processes_with
@@ -251,3 +264,37 @@ def test_a_line_that_is_no_message_is_none(line: bytes) -> None:
 def test_a_size_is_a_whole_number_within_bounds(size: object) -> None:
     with pytest.raises(DeviceUnhealthyError):
         parse_files([["a", size, DIGEST]], "there")
+
+
+VITALS: dict[str, Any] = {
+    "free_bytes": 1, "memory_bytes": 1, "temperatures_c": {"cpu": 40.0}, "load": 0.1, "cpus": 1, "os_version": "19.6",
+    "uptime_s": 1.0, "received_unix_s": 1.0, "sent_unix_s": 1.0, "leftovers": [],
+}  # fmt: skip
+NONSENSE = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.sampled_from([10**400, -1]) | st.floats() | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=9), inner, max_size=4),
+    max_leaves=8,
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.dictionaries(st.sampled_from(sorted(VITALS)), NONSENSE, max_size=4))
+def test_whatever_a_device_measures_of_itself_is_judged_or_refused(changes: dict[str, Any]) -> None:
+    try:
+        vitals = parse_vitals({**VITALS, **changes}, 1.0, 0.1, where="there")
+    except DeviceUnhealthyError:
+        return
+    assert all(str(broken).isprintable() for broken in judge_vitals(vitals, Limits()))
+
+
+@settings(max_examples=300, deadline=None)
+@given(NONSENSE, st.sampled_from([*ENDED, *HELLO]), NONSENSE)
+def test_whatever_a_device_says_is_understood_or_a_device_error(whole: Any, name: str, part: Any) -> None:
+    for said in (whole, {**ENDED, **HELLO, name: part}):
+        for parse in (parse_ending, lambda said, where: parse_hello(said, "mici-01", where)):
+            with suppress(DeviceError):
+                parse(said, "there")
+        assert isinstance(device_error(said, "there"), DeviceError)
+        with suppress(DeviceError):
+            chosen(said, {}, "there")
+        assert parse_prelude(said, 0.0) is not None
