@@ -96,16 +96,42 @@ class NamedBlob:
 
 
 @dataclass(frozen=True, slots=True)
+class NoiseRule:
+    """A tolerance that follows the measured noise floor: `times` the floor, but at least `least`.
+
+    Where it would be more than `most` nothing is judged: a noisy device cannot buy itself a wide tolerance.
+    """
+
+    times: float
+    most: float
+    least: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class Tolerance:
-    """How far observed may be from expected: |e − o| ≤ max(absolute, relative · max(|e|, |o|)), per element."""
+    """How far observed may be from expected: |e − o| ≤ max(absolute, relative · max(|e|, |o|)), per element.
+
+    With `noise` it depends on channel, kind of device and runtime: `measured` are the limits (channel, along the last
+    axis of a frame, one when all elements have the same), which are known once the floor was looked up. `limits` are
+    those of one channel, as `of` gives them.
+    """
 
     absolute: float = 0.0
     relative: float = 0.0
+    noise: NoiseRule | None = None
+    measured: tuple[tuple[str, tuple[float, ...]], ...] = ()
+    limits: tuple[float, ...] = ()
 
     @property
     def is_exact(self) -> bool:
         """True when only equality passes."""
-        return self.absolute == 0.0 and self.relative == 0.0
+        return self.absolute == 0.0 and self.relative == 0.0 and not any(self.limits)
+
+    def of(self, channel: str) -> Tolerance:
+        """The tolerance of one channel."""
+        if self.noise is None:
+            return self
+        return Tolerance(noise=self.noise, limits=dict(self.measured).get(channel, ()))
 
 
 # Bits of an event's mask in a trace, from bit 0: the order in which openpilot's OnroadEvent has them.

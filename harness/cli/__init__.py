@@ -21,6 +21,7 @@ from harness.cli.emulators import emulate
 from harness.cli.ledger import baselines
 from harness.cli.logs import log
 from harness.cli.nightly import nightly
+from harness.cli.noise import noise
 from harness.cli.provisioning import add, provision
 from harness.cli.quarantine import quarantine
 from harness.cli.results import diff, report
@@ -63,7 +64,7 @@ def cli() -> None:
 
 for command in (
     check, plan, run, resume, nightly, diff, report, claims, bless, baselines, quarantine, devices, emulate, routes,
-    log, bench,
+    log, noise, bench,
 ):  # fmt: skip
     cli.add_command(command)
 for part in (*DEVICE_CARE, burn_in, add, provision):

@@ -85,11 +85,13 @@ class _Comparison:
                 structural.append(problem)
                 continue
             compared += 1
-            diff, found = self._diff(name, check.tolerance)
+            diff, found = self._diff(name, check.tolerance.of(name))
             exact = exact and not diff.differs.any()
             divergences += found
-        same = Closeness.EXACT if exact else Closeness.WITHIN
-        closeness = Closeness.BEYOND if divergences or structural else same
+        by_noise = check.tolerance.noise is not None
+        same = Closeness.EXACT if exact else Closeness.WITHIN_NOISE if by_noise else Closeness.WITHIN
+        beyond = Closeness.BEYOND_NOISE if by_noise and not structural else Closeness.BEYOND
+        closeness = beyond if divergences or structural else same
         vacuous = self._vacuous(check, names, judged)
         if vacuous or not len(self.alignment.frame_ids):
             closeness = Closeness.NOTHING
@@ -138,7 +140,8 @@ class _Comparison:
                 later = tuple(intervals[MAX_INTERVALS:]) if place == MAX_INTERVALS - 1 else ()
                 frames = int(np.count_nonzero(rows[interval.first : interval.last + 1]))
                 excess = float(diff.score[peak]) if kind is FindingKind.CHANGED and not tolerance.is_exact else None
-                found.append(Divergence(name, kind, exactness, interval, element, frames, excess, later))
+                floors = _floors(excess, tolerance, element)
+                found.append(Divergence(name, kind, exactness, interval, element, frames, excess, later, floors))
         return diff, found
 
     def _values(self, name: str) -> tuple[Array, Array]:
@@ -235,6 +238,14 @@ class _Comparison:
         if runtimes is not None:
             notes.append(Finding(FindingKind.CHANGED, Severity.NOTE, "runtime", runtimes))
         return notes
+
+
+def _floors(excess: float | None, tolerance: Tolerance, element: int) -> float | None:
+    """`excess` in multiples of the noise floor; None where it was not the floor that gave the limit."""
+    if excess is None or tolerance.noise is None or not tolerance.limits:
+        return None
+    limit = tolerance.limits[element % len(tolerance.limits)]
+    return excess * tolerance.noise.times if limit > tolerance.noise.least else None
 
 
 def _nothing_matched(patterns: Sequence[str], names: list[str]) -> Finding:

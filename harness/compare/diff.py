@@ -90,6 +90,9 @@ def _limit(e: Array, o: Array, tolerance: Tolerance) -> Floats:
     with np.errstate(invalid="ignore"):
         size = np.maximum(np.abs(e.astype(np.float64)), np.abs(o.astype(np.float64)))
         limit: Floats = np.maximum(tolerance.absolute, tolerance.relative * size)
+    if tolerance.limits:
+        width = size.shape[1]
+        limit = np.maximum(limit, np.tile(tolerance.limits, width // len(tolerance.limits)))
     return limit
 
 

@@ -32,7 +32,8 @@ class Divergence:
     """A stretch in which one channel is beyond tolerance.
 
     `element` is the flat index within a frame at the peak, `frames` how many frames of the interval are beyond,
-    `excess` the peak's error / tolerance, `later` the intervals that get no finding of their own.
+    `excess` the peak's error / tolerance, `later` the intervals that get no finding of their own,
+    `floors` the peak's error / noise floor where that gave the tolerance.
     """
 
     channel: str
@@ -43,6 +44,7 @@ class Divergence:
     frames: int
     excess: float | None
     later: tuple[Interval, ...]
+    floors: float | None = None
 
 
 def describe(found: Divergence, expected: Trace, observed: Trace, alignment: Alignment, severity: Severity) -> Finding:
@@ -111,7 +113,7 @@ def _values(found: Divergence, expected: Trace, observed: Trace, alignment: Alig
         lateral = lateral_words(float(e[peak]), float(o[peak]), speed_mps)
         words += f" = {lateral}" if lateral else ""
     if found.excess is not None and math.isfinite(found.excess):
-        words += f", {excess_words(found.excess)}"
+        words += f", {excess_words(found.excess, found.floors)}"
     elif e.dtype.kind == "f" and not where:
         words += f", {number(abs(float(o[peak]) - float(e[peak])))}{suffix} apart"
     return words

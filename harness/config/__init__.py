@@ -12,7 +12,7 @@ from harness.config.intent import load_intent, make_intent, make_policy
 from harness.config.quarantine import find_quarantine, load_quarantine
 from harness.config.text import Place, line_of, load_yaml, validated
 from harness.config.upkeep import EMULATED_LIMITS, Limits, RecoveryHook, default_limits
-from harness.domain import Check, Device, DeviceKind, EventRules, Json, QuarantineEntry, Tolerance
+from harness.domain import Check, Device, DeviceKind, EventRules, Json, NoiseRule, QuarantineEntry, Tolerance
 from harness.errors import ConfigError, ConfigMistakesError, NothingToRunError
 from harness.intent import GatePolicy, Intent
 
@@ -228,7 +228,9 @@ def gather(actions: list[Callable[[], object]]) -> None:
 
 
 def _check(name: str, entry: CheckFile) -> Check:
-    tolerance = Tolerance(entry.tolerance.absolute, entry.tolerance.relative)
+    given = entry.tolerance
+    rule = None if given.noise is None else NoiseRule(given.noise, given.ceiling or 0.0, given.floor or 0.0)
+    tolerance = Tolerance(given.absolute, given.relative, rule)
     return Check(name, tuple(entry.channels or ()), tolerance, entry.blocks, _events(entry.events))
 
 

@@ -27,6 +27,23 @@ class ToleranceFile(_Strict):
 
     absolute: float = Field(default=0.0, ge=0, allow_inf_nan=False)
     relative: float = Field(default=0.0, ge=0, lt=1, allow_inf_nan=False)
+    noise: float | None = Field(default=None, gt=0, le=1000, allow_inf_nan=False)
+    floor: float | None = Field(default=None, ge=0, allow_inf_nan=False)
+    ceiling: float | None = Field(default=None, gt=0, allow_inf_nan=False)
+
+    @model_validator(mode="after")
+    def _one_sort(self) -> ToleranceFile:
+        if self.noise is None:
+            if self.floor is not None or self.ceiling is not None:
+                raise ValueError("floor and ceiling belong to noise: how many times the measured noise is tolerated")
+            return self
+        if self.absolute or self.relative:
+            raise ValueError("name either noise or absolute and relative")
+        if self.ceiling is None:
+            raise ValueError("noise needs a ceiling: past it a device is in error, however noisy it is")
+        if self.ceiling < (self.floor or 0.0):
+            raise ValueError("the ceiling is below the floor")
+        return self
 
 
 Severity: TypeAlias = Literal["BLOCK", "NOTE", "IGNORE"]

@@ -7,6 +7,7 @@ from dataclasses import asdict, replace
 from harness.compare import COMPARE_VERSION, compare_traces, runtime_difference
 from harness.domain import Check, Trial, canonical_json, json_digest
 from harness.errors import ClosetError, DataError, ErrorDescription, ProductCrashError
+from harness.noise import resolve
 from harness.pipeline.collect import Replayed
 from harness.store import Store
 from harness.trace import Trace
@@ -67,7 +68,9 @@ def judge_trial(
         )
     elif error is None:
         try:
-            baseline_trace, compared = _held_against((baseline_trace, *trial.also_accepted), candidate, checks, store)
+            baseline_trace, compared = _held_against(
+                trial, (baseline_trace, *trial.also_accepted), candidate, checks, store
+            )
             results = (CheckResult(REPLAY_CHECK, Closeness.EXACT), *compared)
         except ClosetError as caught:
             error = caught.describe()
@@ -88,14 +91,14 @@ def judge_trial(
 
 
 def _held_against(
-    accepted: tuple[str, ...], candidate: Replayed, checks: tuple[Check, ...], store: Store
+    trial: Trial, accepted: tuple[str, ...], candidate: Replayed, checks: tuple[Check, ...], store: Store
 ) -> tuple[str, tuple[CheckResult, ...]]:
     """The accepted trace that the candidate is like, and the checks; like none: the newest that could be compared."""
     first: tuple[str, tuple[CheckResult, ...]] | None = None
     refused: ClosetError | None = None
     for trace in accepted:
         try:
-            compared = trace, _compared(trace, candidate, checks, store)
+            compared = trace, _compared(trial, trace, candidate, checks, store)
         except ClosetError as error:
             refused = refused or error
             continue
@@ -108,7 +111,7 @@ def _held_against(
 
 
 def _compared(
-    baseline_trace: str, candidate: Replayed, checks: tuple[Check, ...], store: Store
+    trial: Trial, baseline_trace: str, candidate: Replayed, checks: tuple[Check, ...], store: Store
 ) -> tuple[CheckResult, ...]:
     """The checks over both traces, recalled when the same two traces were compared in the same way before."""
     key = json_digest(
@@ -117,6 +120,7 @@ def _compared(
             "expected": baseline_trace,
             "observed": candidate.trace_sha256,
             "checks": [asdict(check) for check in checks],
+            "noise": _noise_floors(trial, checks, store),
         }
     )
     recalled = store.find_checks(key)
@@ -136,9 +140,20 @@ def _compared(
             where=str(observed.segment),
             remedy="closet bless RUN --reason TEXT approves this run's traces, or --baseline MODEL replays both sides",
         )
+    if any(check.tolerance.noise for check in checks):
+        floor = store.noise.find(trial.replayer, trial.device_kind, str(observed.provenance.get("runtime", "")))
+        checks = resolve(checks, floor, expected, where=trial.name)
     results = compare_traces(expected, observed, checks)
     store.remember_checks(key, results)
     return results
+
+
+def _noise_floors(trial: Trial, checks: tuple[Check, ...], store: Store) -> list[str]:
+    """The measurements that limits may follow from; none where no check follows the noise."""
+    if not any(check.tolerance.noise for check in checks):
+        return []
+    of = (trial.replayer, trial.device_kind.value)
+    return [floor.digest for floor in store.noise.floors() if (floor.replayer, floor.device_kind) == of]
 
 
 def _made_otherwise(expected: Trace, observed: Trace) -> str:

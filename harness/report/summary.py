@@ -118,13 +118,20 @@ def _tally(record: RunRecord) -> str:
     counts = gate(record).counts
     passed = [result for result in record.results if result.verdict is Verdict.PASS]
     exact = sum(all(check.closeness is Closeness.EXACT for check in result.checks) for result in passed)
-    noted = sum(any(check.closeness is Closeness.BEYOND for check in result.checks) for result in passed)
-    within = len(passed) - exact - noted
+    beyond = {Closeness.BEYOND, Closeness.BEYOND_NOISE}
+    noted = sum(any(check.closeness in beyond for check in result.checks) for result in passed)
+    noisy = sum(
+        any(check.closeness is Closeness.WITHIN_NOISE for check in result.checks)
+        and all(check.closeness in {Closeness.EXACT, Closeness.WITHIN_NOISE} for check in result.checks)
+        for result in passed
+    )
+    within = len(passed) - exact - noted - noisy
     same = sum(_same_files(result) for result in passed)
     kinds = [
         f"{word} {count}"
         for word, count in (
             ("exact", exact),
+            ("within noise", noisy),
             ("within tolerance", within),
             ("noted", noted),
             ("the same files on both sides", same),

@@ -74,7 +74,14 @@ def devices_of(result: JobResult) -> str:
     ran = ", then ".join(names) or (f"{result.device_kind}, reused" if result.reused else result.device_kind)
     if result.blame is not Blame.PRODUCT or not again:
         return ran
-    return f"{ran}, again {' and '.join('there' if [name] == names else f'on {name}' for name in again)}"
+    return f"{ran}, again {_places(names, again)}"
+
+
+def _places(ran: list[str], again: list[str]) -> str:
+    """`there and on mici-03`, `on mici-01 and mici-03`."""
+    there = ["there"] if again[0] in ran[-1:] else []
+    others = [name for name in again if not there or name != again[0]]
+    return " and ".join([*there, *([f"on {' and '.join(others)}"] if others else [])])
 
 
 def in_a_line(result: JobResult) -> str:
@@ -94,9 +101,13 @@ def in_a_line(result: JobResult) -> str:
     closeness = {check.closeness for check in result.checks}
     if Closeness.NOTHING in closeness:
         return Closeness.NOTHING.value
-    for worst in (Closeness.BEYOND, Closeness.WITHIN, Closeness.EXACT):
+    for worst in (
+        *(Closeness.BEYOND, Closeness.BEYOND_NOISE),
+        *(Closeness.WITHIN, Closeness.WITHIN_NOISE, Closeness.EXACT),
+    ):
         if worst in closeness:
-            return worst.value if worst is not Closeness.BEYOND else "noted, not blocking"
+            beyond = worst in {Closeness.BEYOND, Closeness.BEYOND_NOISE}
+            return "noted, not blocking" if beyond else worst.value
     return Closeness.NOTHING.value
 
 
@@ -144,12 +155,8 @@ def counted(count: int, noun: str) -> str:
 
 
 def _simply_again(result: JobResult) -> bool:
-    """Whether where it was seen again says it all."""
-    return (
-        bool(result.confirmations)
-        and all(repeat.blocked for repeat in result.confirmations)
-        and ";" not in result.repeated
-    )
+    """Whether where it was seen again says it all: no device was lost, no check left out, no earlier run recalled."""
+    return bool(result.confirmations) and not set(",;") & set(result.repeated)
 
 
 def _quarantine_lines(result: JobResult, width: int) -> list[str]:

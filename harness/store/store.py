@@ -17,6 +17,7 @@ from harness.store.baselines import Baselines, Signature, open_depot
 from harness.store.blobs import BlobStore
 from harness.store.index import Index, Repeats, StoredTrace
 from harness.store.ledger import Ledger
+from harness.store.noise import NoiseLedger
 from harness.trace import Trace, parse_trace
 from harness.verdict import CheckResult
 
@@ -30,6 +31,7 @@ class Store:
         self.blobs = BlobStore(home / "store" / "blobs")
         address = os.environ.get("CLOSET_BASELINES", "") if depot is None else depot
         self.baselines = Baselines(Ledger(home / "store" / "baselines.jsonl"), self.blobs, open_depot(address))
+        self.noise = NoiseLedger(home / "store" / "noise.jsonl")
         try:
             self._index = Index(home / "closet.db")
         except OSError as error:

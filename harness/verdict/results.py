@@ -67,6 +67,8 @@ class Closeness(StrEnum):
 
     EXACT = "exact"
     WITHIN = "within tolerance"
+    WITHIN_NOISE = "within noise"
+    BEYOND_NOISE = "beyond noise"
     BEYOND = "beyond tolerance"
     NOTHING = "nothing compared"
 
