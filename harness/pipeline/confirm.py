@@ -162,7 +162,8 @@ class Confirmer:
         held = trial.baseline_job
         baseline = None if held is None else ended.get(held.id) or self._done[held.id]
         again = judge_trial(trial, ended[trial.candidate.id], baseline, self._checks[trial.replayer], self._store)
-        attempts = tuple(attempt for attempt in again.attempts if attempt not in case.result.attempts)
+        sides = {"candidate", "baseline"} if held is not None and held.id in ended else {"candidate"}
+        attempts = tuple(attempt for attempt in again.attempts if attempt.side in sides)
         devices = [attempt.device for attempt in attempts] or [*named, ""]
         error, verdict = again.error, again.verdict
         if _crash_only(again) and not _crash_only(case.result):
