@@ -155,7 +155,8 @@ class _Command(asyncssh.SSHServerSession[bytes]):
         except BlockingIOError:
             return
         if piece:
-            self._channel.write(piece, self._outputs[descriptor])
+            with suppress(BrokenPipeError):  # nobody listens any more, and we are about to be told
+                self._channel.write(piece, self._outputs[descriptor])
         else:
             self._close_output(descriptor)
 

@@ -148,8 +148,9 @@ class RemoteProcess:
         return self._errors.decode(errors="replace").strip()
 
     def exit_status(self, deadline: Deadline) -> int | None:
-        """How the command exited; None when it has not, or nobody can say."""
-        return self._channel.recv_exit_status() if self._channel.status_event.wait(deadline.left_s) else None
+        """How the command exited; None when it has not, or nobody can say: its connection broke, or a signal ended it."""
+        status = self._channel.recv_exit_status() if self._channel.status_event.wait(deadline.left_s) else -1
+        return None if status == -1 else status
 
     def close(self) -> None:
         """Give the channel back. The command sees the end of its input and output."""
