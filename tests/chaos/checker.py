@@ -30,12 +30,14 @@ _CAUSES: Mapping[Kind, Mapping[str, str]] = {
     Kind.POWER_CUT: _GONE,
     Kind.AGENT_KILLED: _GONE,
     Kind.HUNG_JOB: {"DeviceTimeoutError": "deadline"},
+    Kind.JOB_KILLED: {"DeviceUnhealthyError": "canary: killed by SIGKILL"},
     Kind.DISK_FULL: {"StagingFailedError": "disk full", "DeviceUnhealthyError": "", "DeviceError": ""},
     Kind.CLOCK_AGENT: _CLOCK,
     Kind.CLOCK_ORCHESTRATOR: _CLOCK,
 }
-# An orchestrator whose own clock is wrong finds every device's wrong, and says so.
-_EVERYWHERE = frozenset({Kind.CLOCK_ORCHESTRATOR})
+# What no other device can help with: an orchestrator whose own clock is wrong finds every device's wrong, and says so;
+# a job that hangs has used up the deadline that its tries share.
+_FINAL = frozenset({Kind.CLOCK_ORCHESTRATOR, Kind.HUNG_JOB})
 # The agent's own silence limit is 30 s; then it kills, with grace, and removes.
 TIDY_S = 45.0
 
@@ -56,7 +58,7 @@ def check_verdicts(record: RunRecord, expected: Mapping[str, Verdict], faults: S
         wrong.append("the run says it was interrupted")
     harmful = [fault for fault in faults if fault.kind not in HARMLESS]
     causes = [cause for fault in harmful for cause in _CAUSES.get(fault.kind, {}).items()]
-    retried = len(harmful) < 2 and not any(fault.kind in _EVERYWHERE for fault in harmful)
+    retried = len(harmful) < 2 and not any(fault.kind in _FINAL for fault in harmful)
     for segment, result in found.items():
         if segment in expected:
             wrong += [f"{segment}: {what}" for what in _one(result, expected[segment], causes, retried=retried)]

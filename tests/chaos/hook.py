@@ -33,11 +33,14 @@ def main() -> None:
 
 def _misbehave(tokens: str) -> None:
     for name in sorted(os.listdir(tokens)) if os.path.isdir(tokens) else ():
+        what = name.split("-")[1]
+        if what == "hang" and _is_canary():
+            return  # it may take two minutes, which is too long to wait for
         try:
             os.unlink(os.path.join(tokens, name))
         except FileNotFoundError:
             continue  # another job took it
-        match name.split("-")[1]:
+        match what:
             case "deaf":
                 _child(own_session=False)
                 _child(own_session=True)
@@ -49,6 +52,15 @@ def _misbehave(tokens: str) -> None:
             case "die":
                 os.kill(os.getpid(), signal.SIGKILL)
         return
+
+
+def _is_canary() -> bool:
+    """The only jobs here that replay a driving model."""
+    try:
+        with open("job.json") as stream:
+            return '"driving_model"' in stream.read()
+    except OSError:
+        return False
 
 
 def _child(own_session: bool) -> None:

@@ -1,0 +1,112 @@
+"""ci/chaos: the long form. Scenarios from seeds, and the figures of docs/reliability.md."""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import math
+import os
+import sys
+import time
+from collections.abc import Iterator
+from typing import Any
+
+from tests.chaos import driver, runners
+from tests.chaos.crowds import crowd, rivalry
+from tests.chaos.faults import scenario
+from tests.chaos.figures import PARTS, Figures
+from tests.chaos.noticing import noticing
+
+_EXAMPLES = """\
+examples:
+  ci/chaos                          # everything: 1 000 scenarios, then the figures; about two hours on two cores
+  ci/chaos --seed 1234              # one scenario again, with what was said
+  ci/chaos --minutes 10 --parts scenarios
+"""
+
+
+def main(words: list[str]) -> int:
+    """The exit code is 0 when nothing was violated."""
+    if words[:1] == ["serve"]:
+        runners.serve()
+        return 0
+    if words[:1] == ["drive"]:
+        driver.main(words[1])
+        return 0
+    chosen = _parse(words)
+    if chosen.seed is not None and chosen.scenarios is None and chosen.minutes is None:
+        return _again(chosen.seed)
+    figures = Figures.load()
+    for part in chosen.parts:
+        _say(f"── {part}")
+        match part:
+            case "scenarios":
+                figures.scenarios(_scenarios(chosen))
+            case "noticing":
+                figures.noticing(noticing(chosen.rounds))
+            case "crowd":
+                figures.crowd(crowd(50, 2000))
+            case "rivalry":
+                figures.rivalry(rivalry(10, chosen.rivalry_minutes * 60, freeze_every_s=90.0))
+        figures.save()
+    _say(figures.table())
+    figures.write_document()
+    return 0 if figures.good(chosen.parts) else 1
+
+
+def _parse(words: list[str]) -> Any:
+    parser = argparse.ArgumentParser(
+        prog="ci/chaos", description=__doc__, epilog=_EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--scenarios", type=int, help="how many (1000)")
+    parser.add_argument("--minutes", type=float, help="for so long instead")
+    parser.add_argument("--seed", type=int, help="only this one; with --scenarios or --minutes, the first one")
+    parser.add_argument("--processes", type=int, default=2 * (os.cpu_count() or 1), help="at a time (%(default)s)")
+    parser.add_argument("--rounds", type=int, default=6, help="of noticing, 8 workers each (%(default)s)")
+    parser.add_argument("--rivalry-minutes", type=float, default=10.0, help="two orchestrators (%(default)s)")
+    parser.add_argument(
+        "--parts", type=lambda text: text.split(","), default=list(PARTS), help=f"of {','.join(PARTS)} (all)"
+    )
+    chosen = parser.parse_args(words)
+    if wrong := set(chosen.parts) - set(PARTS):
+        parser.error(f"no part is called {', '.join(sorted(wrong))}")
+    return chosen
+
+
+def _again(seed: int) -> int:
+    _say(str(scenario(seed)))
+    told = runners.play_one(seed)
+    _say(f"fired: {', '.join(told['fired']) or 'nothing'} · verdicts {told['verdicts']} · {told['seconds']:.1f} s")
+    for kind, why in told["skipped"].items():
+        _say(f"skipped: {kind}: {why}")
+    for violation in told["violations"]:
+        _say(f"VIOLATION {violation}")
+    if told["violations"]:
+        _say(told["said"])
+    return 1 if told["violations"] else 0
+
+
+def _scenarios(chosen: Any) -> runners.Tally:
+    first = 1 if chosen.seed is None else chosen.seed
+    until_s = math.inf if chosen.minutes is None else time.monotonic() + chosen.minutes * 60
+    count = chosen.scenarios or (1000 if chosen.minutes is None else None)
+    seeds: Iterator[int] = itertools.islice(itertools.count(first), count)
+    done = itertools.count(1)
+
+    def ended(seed: int, told: dict[str, Any]) -> None:
+        number = next(done)
+        for violation in told["violations"]:
+            _say(f"VIOLATION in {scenario(seed)}\n  {violation}\n{told['said']}\n  again: ci/chaos --seed {seed}")
+        if number % 25 == 0:
+            _say(f"{number} scenarios")
+
+    return runners.play_many(seeds, chosen.processes, until_s, ended)
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
