@@ -12,7 +12,7 @@ from lxml import etree
 from harness.errors import ErrorDescription
 from harness.report import render_junit, render_summary, render_trial, trial_rows
 from harness.verdict import Blame, RunRecord, Verdict, gate
-from tests.report.conftest import SEGMENT, TURN, attempt, record_of, result
+from tests.report.conftest import SEGMENT, TURN, attempt, record_of, repeat, result
 from tests.report.test_junit import jenkins_schema
 
 FOLDER = ".closet/runs/2026-11-21-001"
@@ -184,3 +184,30 @@ def test_a_long_log_is_cut_at_a_line_and_keeps_its_end() -> None:
     assert shown[-1] == "line 1999"
     assert shown[0].removeprefix("… ") in log.splitlines()
     assert len(text) < 6000
+
+
+@pytest.mark.parametrize(
+    ("devices", "repeats", "words"),
+    [
+        (("a",), ("a", "b"), "a, again there and on b"),
+        (("a",), ("b",), "a, again on b"),
+        (("a",), ("a",), "a, again there"),
+        (("a", "b"), ("b", "c"), "a, then b, again there and on c"),
+        ((), ("a", "b"), "mici, reused, again on a and b"),
+    ],
+)
+def test_where_it_was_seen_again(devices: tuple[str, ...], repeats: tuple[str, ...], words: str) -> None:
+    failed = result(
+        0,
+        Verdict.FAIL,
+        attempts=tuple(attempt(device, 0, 1) for device in devices),
+        reused=not devices,
+        blame=Blame.PRODUCT,
+        confirmations=tuple(repeat(device, "action") for device in repeats),
+    )
+    assert render_trial(failed).splitlines()[0].endswith(f"· {words}")
+
+
+def test_what_an_earlier_run_confirmed_is_said_so(blamed: RunRecord) -> None:
+    recalled = replace(blamed.results[0], repeated="again on mici-01 and mici-03, as run 2026-11-20-004 found")
+    assert "again on mici-01 and mici-03, as run 2026-11-20-004 found" in render_summary(record_of(recalled), FOLDER)
