@@ -148,7 +148,7 @@ class RemoteProcess:
         return self._errors.decode(errors="replace").strip()
 
     def exit_status(self, deadline: Deadline) -> int | None:
-        """How the command exited; None when it has not, or nobody can say: its connection broke, or a signal ended it."""
+        """How the command exited; None when it has not, or nobody can say: a broken connection, a signal."""
         status = self._channel.recv_exit_status() if self._channel.status_event.wait(deadline.left_s) else -1
         return None if status == -1 else status
 
