@@ -134,7 +134,22 @@ METRIC_MUTANTS: tuple[MetricMutant, ...] = (
     MetricMutant("lanes are left later", f"{_M}/lanes", "= 0.5, 2.0", "= 0.5, 4.0"),
     MetricMutant("lanes are wider", f"{_M}/lanes", "= 0.5, 2.0", "= 1.0, 2.0"),
     MetricMutant(
-        "changing lanes is leaving one", f"{_M}/lanes", ' & ~seen.flags("blinker") & ~seen.flags("laneChange")', ""
+        "changing lanes is leaving one",
+        f"{_M}/lanes",
+        "sure[:, _LEFT] & sure[:, _RIGHT] & ~_changing(seen)",
+        "sure[:, _LEFT] & sure[:, _RIGHT]",
+    ),
+    MetricMutant(
+        "lines keep their names in a lane change",
+        f"{_M}/lanes",
+        "steady = so_far[step + 1 :] == so_far[: -step - 1]",
+        "steady = np.ones(len(seen) - step, bool)",
+    ),
+    MetricMutant(
+        "an action that is no number is one",
+        f"{_M}/action",
+        "(~np.isfinite(curvature + acceleration)).astype",
+        "np.zeros(len(seen)).astype",
     ),
     # Forecasts.
     MetricMutant("the radar is in the camera", f"{_M}/leads", "RADAR_TO_CAMERA_M = 1.52", "RADAR_TO_CAMERA_M = 0.0"),

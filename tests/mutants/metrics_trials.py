@@ -178,6 +178,14 @@ def _lane_trials() -> Iterator[Trial]:
         1e-9,
         told(plan_of(changing, position__y=off, **lanes(changing)), changing, "lane_keeping"),
     )
+    crossing = lanes(changing)
+    crossing["laneLines__y"] = crossing["laneLines__y"] + np.where(AT < 3.5, 0.0, 3.6)[:, None, None]
+    yield (
+        "lines across a lane change",
+        0.0,
+        1e-9,
+        told(plan_of(changing, **crossing), changing, "lane_line_consistency_1s"),
+    )
     turned = truth((20.0, 0.03, 0.0))  # a right angle in 2.6 s: lines a car leaves at an angle
     across = lanes(turned)
     ahead = 192.0 * (np.arange(33) / 32.0) ** 2

@@ -23,6 +23,10 @@ _LATERAL_WEIGHT, _SCALE = 50.0, 100.0
 
 _LOWER, _NONE = Direction.LOWER, Direction.NONE
 METRICS = (
+    Metric(
+        "action_not_a_number", "share of frames", _LOWER, 0.001,
+        "frames whose asked curvature or acceleration is no number, or absurd", _ACTION, "answers", headline=True,
+    ),
     Metric("curvature_error", "1/m", _LOWER, 1e-4, "difference of asked and driven curvature", _ACTION, "action"),
     Metric(
         "curvature_bias", "1/m", _NONE, 1e-4, "asked minus driven curvature, to the right positive", _ACTION, "action"
@@ -72,6 +76,8 @@ def action_series(seen: View) -> Iterator[Series]:
         return
     # Whatever multiplies a huge or missing number is no answer.
     curvature, acceleration = (np.where(np.abs(each) < 1e3, each, np.nan) for each in (curvature, acceleration))
+    # Left out below, such frames must not make what is left look better without a word.
+    yield Series("action_not_a_number", (~np.isfinite(curvature + acceleration)).astype(np.float64))
     unknown = np.full(len(seen), np.nan)
     driven = [_column(seen.of_truth(f"action.{name}")) for name in ("curvature", "acceleration")]
     driven_curvature, driven_acceleration = (unknown if each is None else each for each in driven)

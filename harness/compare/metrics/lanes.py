@@ -64,22 +64,28 @@ def lane_series(seen: View, plan: Path | None, driven: Path | None) -> Iterator[
         edges, there = _edges(seen)
         if lines is not None:
             own = (lines[:, _LEFT : _RIGHT + 1], sure[:, _LEFT : _RIGHT + 1])
-            yield from _consistency("lane_line", seen, *own, driven)
+            # In a lane change the left line of before is the right one of after.
+            yield from _consistency("lane_line", seen, *own, driven, _changing(seen))
         if edges is not None:
-            yield from _consistency("road_edge", seen, edges, there, driven)
+            yield from _consistency("road_edge", seen, edges, there, driven, np.zeros(len(seen), bool))
     if plan is not None and lines is not None:
         yield from _keeping(seen, lines, sure, plan, driven)
 
 
-def _consistency(name: str, seen: View, lines: Floats, sure: Bools, driven: Path) -> Iterator[Series]:
-    """`lines` (n, k, 33) and whether each is sure (n, k): mean distance over those sure in both frames."""
+def _consistency(name: str, seen: View, lines: Floats, sure: Bools, driven: Path, changing: Bools) -> Iterator[Series]:
+    """`lines` (n, k, 33) and whether each is sure (n, k): mean distance over those sure in both frames.
+
+    What leads through a frame that is `changing` is not asked.
+    """
+    so_far = np.concatenate([[0], np.cumsum(changing)])
     for ahead in _AHEAD_S:
         step = round(ahead / FRAME_S)
         values = np.full(len(seen), np.nan)
         if len(seen) > step:
             moved = _moved(lines[:-step], lines[step:], driven, float(ahead))
             asked = sure[:-step] & sure[step:]
-            asked &= (driven.known(float(ahead))[:-step] & seen.follows(step))[:, None]
+            steady = so_far[step + 1 :] == so_far[: -step - 1]
+            asked &= (driven.known(float(ahead))[:-step] & seen.follows(step) & steady)[:, None]
             with np.errstate(invalid="ignore"):
                 values[:-step] = np.where(asked, moved, 0.0).sum(axis=1) / asked.sum(axis=1)
         yield Series(f"{name}_consistency_{ahead}s", values)
@@ -111,7 +117,7 @@ def _line_at(lines: Floats, x_m: Floats) -> Floats:
 
 def _keeping(seen: View, lines: Floats, sure: Bools, plan: Path, driven: Path | None) -> Iterator[Series]:
     """The plan, and the driven path, between the model's own lines; changing lanes is not leaving one."""
-    asked = sure[:, _LEFT] & sure[:, _RIGHT] & ~seen.flags("blinker") & ~seen.flags("laneChange")
+    asked = sure[:, _LEFT] & sure[:, _RIGHT] & ~_changing(seen)
     answered = asked & plan.valid[:, 0]
     known = np.zeros(len(seen), bool) if driven is None else asked & driven.known(_KEEP_AT_S)
     offset = _offset(lines, plan)
@@ -120,6 +126,11 @@ def _keeping(seen: View, lines: Floats, sure: Bools, plan: Path, driven: Path | 
     kept = ~_long_off(seen, answered & (offset > KEPT_WITHIN_M))
     human_kept = ~_long_off(seen, known & (human > KEPT_WITHIN_M))
     yield check_series("lane_keeping", kept, kept | (known & ~human_kept), answered, human_kept, known)
+
+
+def _changing(seen: View) -> Bools:
+    """(n,): a blinker is on or a lane change under way."""
+    return seen.flags("blinker") | seen.flags("laneChange")
 
 
 def _offset(lines: Floats, path: Path) -> Floats:

@@ -78,6 +78,8 @@ def test_jerk_is_the_root_of_the_mean_square_and_knows_gaps():
     found = segment_metrics(plan_of(driven, action__desiredAcceleration=pull), driven)
     # 39 neighbours, without the gap's and the two beside the missing number; one of them changes by 0.3 in 0.05 s.
     assert found.get("longitudinal_jerk").frames == 36
+    assert found.get("action_not_a_number").value == pytest.approx(1 / n)
+    assert found.get("acceleration_error").frames == n - 1
     assert found.get("longitudinal_jerk").value == pytest.approx(6.0 / np.sqrt(36))
 
 

@@ -79,6 +79,22 @@ def test_only_lines_that_are_sure_in_both_frames_are_asked():
     assert segment_metrics(plan_of(driven, **road), driven).get("road_edge_consistency_1s") is None
 
 
+def test_lines_change_their_names_in_a_lane_change():
+    n = 200
+    blinking = (np.arange(n) >= 80) & (np.arange(n) < 120)
+    driven = truth(CRUISE, n, blinker=blinking.astype(np.int8))
+    road = lanes(driven)
+    # At frame 100 the car crosses a line: from then on the next lane's lines are the own ones.
+    road["laneLines__y"] = road["laneLines__y"] + np.where(np.arange(n) < 100, 0.0, 3.6)[:, None, None]
+    found = segment_metrics(plan_of(driven, **road), driven)
+    assert found.get("lane_line_consistency_1s").value == pytest.approx(0.0, abs=1e-9)
+    assert found.get("lane_line_consistency_1s").frames == n - 20 - 60
+    assert found.get("road_edge_consistency_1s").frames == n - 20, "edges keep theirs"
+    silent = truth(CRUISE, n)
+    unsaid = segment_metrics(plan_of(silent, **road), silent).get("lane_line_consistency_1s")
+    assert unsaid.value == pytest.approx(3.6 * 20 / 180)
+
+
 def test_lines_that_are_no_numbers_are_not_lines():
     driven = truth(CRUISE, 60)
     road = lanes(driven)
