@@ -14,7 +14,15 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
-from harness.closet.work import DeviceConnected, DeviceLost, JobFinished, JobProgress, JobStarted, StagingProgress
+from harness.closet.work import (
+    DeviceConnected,
+    DeviceLost,
+    HealthChanged,
+    JobFinished,
+    JobProgress,
+    JobStarted,
+    StagingProgress,
+)
 from harness.pipeline.events import Judged, Planned, Repeating, RunEvent
 from harness.report import trial_rows
 from harness.verdict import JobResult, RunRecord, Verdict
@@ -117,6 +125,9 @@ class Watch:
             case DeviceLost(device=device, error=error):
                 self._benches.setdefault(device, _Bench()).state = f"lost: {error.problem}"
                 self._console.print(f"[yellow]lost[/]  {device}: {error.problem}", highlight=False, soft_wrap=True)
+            case HealthChanged(device=device, state=state, reason=reason):
+                line = Text.assemble((f"{state}", "cyan"), f"  {device}: {reason}")
+                self._console.print(line, soft_wrap=True)
             case StagingProgress(work_id=work, device=device, sent_bytes=sent, total_bytes=total):
                 bench = self._benches.setdefault(device, _Bench())
                 bench.state, bench.segment = (

@@ -38,6 +38,7 @@ class Ending:
     elapsed_s: float
     files: Mapping[str, Blob]
     error: ErrorDescription | None
+    too_many: int = 0
 
 
 def parse_ending(ended: object, where: str) -> Ending:
@@ -52,6 +53,7 @@ def parse_ending(ended: object, where: str) -> Ending:
         killed=ended.get("killed") is True,
         left_behind=number(ended.get("left_behind"), where),
         survivors=tuple(number(pid, where) for pid in survivors),
+        too_many=number(ended.get("too_many", 0), where),
         stderr=stderr[-_TAIL_LETTERS:].encode(errors="replace").decode() if isinstance(stderr, str) else "",
         elapsed_s=seconds(ended.get("elapsed_s"), where),
         files=parse_files(ended.get("files"), where),
@@ -74,6 +76,12 @@ def judge_ending(ending: Ending, where: str, deadline_s: float) -> ErrorDescript
         survivors = ", ".join(map(str, ending.survivors))
         error: ClosetError = DeviceUnhealthyError(
             f"processes of the job outlived SIGKILL: {survivors}", where=where, remedy="reboot the device"
+        )
+    elif ending.too_many:
+        error = ProductCrashError(
+            f"{ending.too_many} processes at once: the job was killed",
+            where=where,
+            remedy="see what starts so many; a job may have a few hundred",
         )
     elif ending.timed_out:
         error = DeviceTimeoutError(

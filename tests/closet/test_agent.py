@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tarfile
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,7 +24,7 @@ from harness.closet.agent.job import result_files
 from harness.closet.agent.processes import end_processes, members
 from harness.closet.agent.refusal import Refused
 from harness.closet.code_bundle import agent_bundle
-from tests.closet.conftest import alive, eventually
+from tests.closet.conftest import alive, eventually, processes_with
 
 SLEEPS = "import json, os, time; print(json.dumps({'pid': os.getpid()})); time.sleep(600)"
 
@@ -322,6 +323,104 @@ def test_more_than_the_disk_holds_is_refused_at_once(root: Path) -> None:
         error = agent.ask("need", pin="p", blobs=[("f" * 64, 10**18)])["error"]
         assert error["kind"] == "StagingFailedError"
         assert "MB free of 1000" in error["problem"]
+
+
+def age(path: Path, seconds: float) -> None:
+    at = time.time() - seconds
+    os.utime(path, (at, at))
+
+
+def test_what_jobs_put_by_and_old_programs_go_within_the_same_bound(root: Path) -> None:
+    with running(root, "--cache-bytes", "3800") as agent:
+        agent.ask("hello", slots=1)
+        blob = store(root, bytes(1000))
+        (root / "cache" / "kernels").mkdir()
+        for name, seconds in (("kernels/old.so", 3000), ("older.features", 4000), ("new.features", 5)):
+            (root / "cache" / name).write_bytes(bytes(1000))
+            age(root / "cache" / name, seconds)
+        for name in ("a" * 64, "b" * 64):
+            (root / "code" / name).mkdir()
+            (root / "code" / name / "program.py").write_bytes(bytes(500))
+            age(root / "code" / name, 5000)
+        age(root / "blobs" / blob, 2000)
+        agent.ask("need", pin="p", blobs=[("b" * 64, 1)])
+        agent.ask("need", pin="q", blobs=[("f" * 64, 1000)])
+        assert names(root / "code") == ["b" * 64], "a program in use stays"
+        assert names(root / "cache") == ["kernels", "new.features"]
+        assert names(root / "cache" / "kernels") == []
+        assert names(root / "blobs") == [blob]
+        agent.ask("need", pin="r", blobs=[("e" * 64, 3000)])
+        assert names(root / "blobs") == []
+        assert names(root / "cache") == ["kernels", "new.features"], "a job may be about to read it"
+
+
+def test_an_agent_that_starts_keeps_the_bound_too(root: Path) -> None:
+    old, fresh = store(root, b"a" * 1000), store(root, b"b" * 1000)
+    for digest, seconds in ((old, 200), (fresh, 100)):
+        age(root / "blobs" / digest, seconds)
+    with running(root, "--cache-bytes", "1500") as agent:
+        agent.ask("hello", slots=1)
+        assert names(root / "blobs") == [fresh]
+
+
+def test_halves_that_jobs_left_in_the_cache_go_when_they_are_old(root: Path) -> None:
+    (root / "cache").mkdir(parents=True)
+    for name, seconds in ((".old.x.part", 7200), (".new.x.part", 5)):
+        (root / "cache" / name).write_bytes(b"half")
+        age(root / "cache" / name, seconds)
+    with running(root) as agent:
+        agent.ask("hello", slots=1)
+        assert names(root / "cache") == [".new.x.part"]
+
+
+def test_what_one_agent_needs_another_does_not_evict_and_the_pins_of_the_dead_are_none(root: Path) -> None:
+    needed, old = store(root, b"a" * 1000), store(root, b"b" * 1000)
+    for digest in (needed, old):
+        os.utime(root / "blobs" / digest, (1, 1))
+    first = Agent(root)
+    try:
+        assert first.ask("need", pin="p", blobs=[(needed, 1000)])["ok"] == []
+        os.utime(root / "blobs" / needed, (1, 1))
+        with running(root, "--cache-bytes", "2500") as second:
+            second.ask("need", pin="p", blobs=[("f" * 64, 1000)])
+            assert names(root / "blobs") == [needed]
+            first.process.kill()
+            first.process.wait()
+            second.ask("need", pin="q", blobs=[("e" * 64, 2000)])
+            assert names(root / "blobs") == []
+            assert len([path for path in (root / "pins").iterdir() if path.name != ".lock"]) == 1
+    finally:
+        first.process.kill()
+        first.close()
+    assert [path.name for path in (root / "pins").iterdir()] == [".lock"]
+
+
+@pytest.mark.parametrize("pace", ["slow", "fast"])
+def test_a_fork_bomb_is_bounded_and_ended(root: Path, pace: str) -> None:
+    # As many as it can get. The children leave the session, so that they are found by their mark alone.
+    program = (
+        "import json, os, time\n"
+        "made = 0\n"
+        "while made < 3000:\n"
+        "    try:\n"
+        "        pid = os.fork()\n"
+        "    except OSError:\n"
+        "        print(json.dumps({'made': made}), flush=True); time.sleep(600)\n"
+        "    if pid == 0:\n"
+        "        os.setsid(); time.sleep(600)\n"
+        "    made += 1\n" + ("    time.sleep(0.002)\n" if pace == "slow" else "") + "time.sleep(600)"
+    )
+    with running(root) as agent:
+        agent.start(1, program)
+        ended = agent.ended(1)
+        assert ended["too_many"] > 256
+        assert ended["too_many"] < 3000
+        assert ended["survivors"] == []
+        assert ended["elapsed_s"] < 15.0
+        assert not processes_with(f"CLOSET_JOB={root}/")
+        agent.ask("clean", name="job-0-1", pin="")
+        assert "ok" in agent.start(2, "print(1)"), "the device goes on"
+        assert agent.ended(2)["exit"] == 0
 
 
 @pytest.mark.parametrize("name", ["../outside", "/outside", "a/../../outside"])

@@ -1,4 +1,6 @@
-"""The blobs a device keeps: found by digest, pinned while a job needs them, the longest unused evicted first.
+"""What a device keeps: blobs found by digest, programs, and what jobs put by; the longest unused goes first.
+
+A blob or program is pinned while a job needs it, whichever agent of the device runs that.
 
 A name is no proof of what a file holds: a power cut may have come before its bytes were on disk, and flash wears out.
 So everything is held against its digest the first time that an agent hands it out.
@@ -12,21 +14,26 @@ import shutil
 import tarfile
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
+from harness.closet.agent.pins import Pins
 from harness.closet.agent.refusal import RESERVE_BYTES, Refused, no_room
 
 _CODE_BYTES = 64 << 20
+_COMFORT_BYTES = 1_500_000_000
+_HALF_S = 3600.0
+_FRESH_NS = 60 * 10**9  # a job that runs now may be about to read it
 
 
 class Cache:
-    """`blobs/<sha256>` and `code/<sha256>/` below `root`. `limit_bytes` bounds all blobs together."""
+    """`blobs/<sha256>`, `code/<sha256>/` and `cache/` below `root`. `limit_bytes` bounds all of it together."""
 
     def __init__(self, root: Path, limit_bytes: int) -> None:
         self._root, self._limit_bytes = root, limit_bytes
-        self._pins: dict[str, frozenset[str]] = {}
+        self._pins = Pins(root / "pins")
         self._whole: dict[str, tuple[int, int, int]] = {}  # what a file was like when its digest was right
         self._unpacked: set[str] = set()
         self._lock = threading.Lock()
@@ -37,21 +44,26 @@ class Cache:
 
     def need(self, pin: str, wanted: Mapping[str, int]) -> list[str]:
         """Which of these blobs (digest → size) are missing. All stay until `unpin`, and there is room for the rest."""
-        with self._lock:
-            self._pins[pin] = frozenset(wanted)
+        with self._lock, self._pins.alone():
+            self._pins.pin(pin, wanted)
             missing = [digest for digest, size in wanted.items() if not self._has(digest, size)]
             self._make_room(sum(wanted[digest] for digest in missing))
             return missing
 
     def unpin(self, pin: str) -> None:
         """These blobs may go when room is needed."""
-        with self._lock:
-            self._pins.pop(pin, None)
+        with self._lock, self._pins.alone():
+            self._pins.unpin(pin)
+
+    def close(self) -> None:
+        """Nothing is needed any more."""
+        self._pins.close()
 
     def unpack(self, digest: str) -> None:
         """Unpack a code blob, once: links, absolute paths and the like are refused by the tar filter."""
         target = self._root / "code" / digest
         if digest in self._unpacked and target.is_dir():
+            os.utime(target)
             return
         temporary = target.with_name(f".{digest}.{os.getpid()}.{threading.get_ident()}")
         try:
@@ -76,13 +88,20 @@ class Cache:
             shutil.rmtree(temporary, ignore_errors=True)
 
     def sweep(self) -> None:
-        """Remove halves of files whose writer is gone; its process id is in their name."""
+        """Remove halves of files whose writer is gone, and what makes the disk nearly full.
+
+        A writer's process id is in the name of its halves; a job's, in `cache/`, are old.
+        """
         for path in (*(self._root / "blobs").glob(".*.part"), *(self._root / "code").glob(".*.*")):
             if not Path("/proc", path.name.split(".")[2]).exists():
-                if path.is_dir():
-                    shutil.rmtree(path, ignore_errors=True)
-                else:
-                    path.unlink(missing_ok=True)
+                _remove(path)
+        old_s = time.time() - _HALF_S
+        for path in (self._root / "cache").rglob(".*.part"):
+            with suppress(FileNotFoundError):
+                if path.stat().st_mtime < old_s:
+                    _remove(path)
+        with self._lock, self._pins.alone():
+            self._evict(0, _comfort_bytes(self._root))
 
     def _has(self, digest: str, size: int) -> bool:
         path = self._root / "blobs" / digest
@@ -107,24 +126,67 @@ class Cache:
         return True
 
     def _make_room(self, needed: int) -> None:
-        pinned = frozenset().union(*self._pins.values())
-        blobs = []
-        for path in (self._root / "blobs").iterdir():
-            with suppress(FileNotFoundError):  # one that just arrived has lost its temporary name
-                state = path.stat()
-                blobs.append((state.st_atime_ns, path, state.st_size))
-        total = sum(size for _, _, size in blobs)
-        for _, path, size in sorted(blobs):
-            if total + needed <= self._limit_bytes and self._fits(needed):
-                return
-            if path.name not in pinned and not path.name.startswith("."):
-                total -= size
-                path.unlink(missing_ok=True)
-        if not self._fits(needed):
+        if not needed:
+            return
+        self._evict(needed, _comfort_bytes(self._root))
+        if shutil.disk_usage(self._root).free < needed + RESERVE_BYTES:
             raise no_room(self._root, needed + RESERVE_BYTES)
 
-    def _fits(self, needed: int) -> bool:
-        return needed == 0 or shutil.disk_usage(self._root).free >= needed + RESERVE_BYTES
+    def _evict(self, needed: int, free_bytes: int) -> None:
+        """Remove what was not used for longest and is not needed, until there is room and so much stays free."""
+        kept = sorted(self._kept(), key=lambda entry: entry.used_ns)
+        total = sum(entry.size_bytes for entry in kept)
+        pinned = self._pins.everybodys()
+        fresh_ns = time.time_ns() - _FRESH_NS
+        for entry in kept:
+            if total + needed <= self._limit_bytes and shutil.disk_usage(self._root).free >= needed + free_bytes:
+                return
+            if entry.digest in pinned or (not entry.digest and entry.used_ns > fresh_ns):
+                continue
+            total -= entry.size_bytes
+            self._unpacked.discard(entry.digest)
+            _remove(entry.path)
+
+    def _kept(self) -> Iterator[_Kept]:
+        """Every blob, program and file in `cache/`. What is on its way has a name that begins with a dot."""
+        for folder in ("blobs", "code"):
+            for path in (self._root / folder).iterdir():
+                with suppress(FileNotFoundError):
+                    state = path.lstat()
+                    if not path.name.startswith("."):
+                        yield _Kept(state.st_atime_ns, path, _size(path), path.name)
+        for path in (self._root / "cache").rglob("*"):
+            with suppress(FileNotFoundError):
+                state = path.lstat()
+                if path.is_file():
+                    # Whether a job read it is seen as far as the file system keeps that; when it was made, always.
+                    yield _Kept(max(state.st_atime_ns, state.st_mtime_ns), path, state.st_size, "")
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """Something that may go. `digest` is empty for what a job put by."""
+
+    used_ns: int
+    path: Path
+    size_bytes: int
+    digest: str
+
+
+def _size(path: Path) -> int:
+    return sum(file.lstat().st_size for file in path.rglob("*")) if path.is_dir() else path.lstat().st_size
+
+
+def _comfort_bytes(root: Path) -> int:
+    """What is left free where that can be had: more than the limits of a device's self-check ask for."""
+    return min(_COMFORT_BYTES, shutil.disk_usage(root).total // 20)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def _holds(folder: Path, archive: tarfile.TarFile) -> bool:

@@ -16,8 +16,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from harness.closet.agent.processes import end_processes
+from harness.closet.agent.bounds import MOST_PROCESSES, Bounds
+from harness.closet.agent.processes import end_processes, members
 from harness.closet.agent.refusal import Refused, described
+from harness.closet.agent.selfcheck import scratch_prefix
 
 _SINGLE_THREADED = (
     "OMP_NUM_THREADS",
@@ -32,6 +34,7 @@ _TAIL_BYTES = 64 * 1024
 OUT_FILES, OUT_BYTES = 1000, 1 << 30
 _LINES_BURST, _LINES_PER_S = 100.0, 20.0
 _GRACE_S = 1.0
+_LOOK_S = 0.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +58,7 @@ class Job:
         self._marker = f"CLOSET_JOB={self._folder}"
         self._killed = False
         self._stopped: Refused | None = None
+        self._too_many = 0
         self._ended = threading.Event()
         self._tail = bytearray()
         try:
@@ -73,6 +77,7 @@ class Job:
         except OSError:
             shutil.rmtree(self._folder, ignore_errors=True)
             raise
+        self._bounds = Bounds(f"{scratch_prefix(root)}{command.name}", self._process.pid)
         self._started = time.monotonic()
 
     @property
@@ -99,6 +104,7 @@ class Job:
     def remove(self) -> None:
         """Delete the folder and free the slot."""
         shutil.rmtree(self._folder, ignore_errors=True)
+        self._bounds.release()
         self._lock.close()
 
     def _environment(self) -> dict[str, str]:
@@ -120,11 +126,7 @@ class Job:
         readers = [threading.Thread(target=read, daemon=True) for read in (self._read_stdout, self._read_stderr)]
         for reader in readers:
             reader.start()
-        timed_out = False
-        try:
-            self._process.wait(self._command.deadline_s)
-        except subprocess.TimeoutExpired:
-            timed_out = True
+        timed_out = not self._ends_in_time()
         elapsed_s = time.monotonic() - self._started
         left_behind, survivors = end_processes(self.pid, self._marker, _GRACE_S)
         with suppress(subprocess.TimeoutExpired):
@@ -136,6 +138,7 @@ class Job:
             "elapsed_s": elapsed_s,
             "timed_out": timed_out,
             "killed": self._killed,
+            "too_many": self._too_many,
             "left_behind": left_behind,
             "survivors": survivors,
             "stderr": bytes(self._tail).decode(errors="replace"),
@@ -149,6 +152,20 @@ class Job:
             ended["error"] = described(error, self._root)
         self._ended.set()
         self._say({"job": self._command.name, "ended": ended})
+
+    def _ends_in_time(self) -> bool:
+        """Wait for the deadline; a family that grows too large is ended before it."""
+        until = self._started + self._command.deadline_s
+        while (left_s := until - time.monotonic()) > 0:
+            with suppress(subprocess.TimeoutExpired):
+                self._process.wait(min(left_s, _LOOK_S))
+                return True
+            if self._bounds.worth_counting():
+                count = len(members(self.pid, self._marker))
+                if count > MOST_PROCESSES:
+                    self._too_many = count
+                    return True
+        return False
 
     def _read_stdout(self) -> None:
         """Lines that are JSON objects are progress; a flood is thinned out."""

@@ -9,6 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 
 _HARD_S = 5.0
+_MANY = 64  # so many are not asked politely: they may be making more
 
 
 def members(session: int, marker: str) -> list[int]:
@@ -38,6 +39,9 @@ def end_processes(session: int, marker: str, grace_s: float) -> tuple[int, list[
     """SIGTERM, a grace, SIGKILL, until none is left; how many there were at first, and who survived even that."""
     living = members(session, marker)
     first = len(living)
+    if first > _MANY:
+        grace_s = 0.0
+        _freeze(living, session, marker)
     soft_until = time.monotonic() + grace_s
     told: set[int] = set()
     while living and time.monotonic() < soft_until + _HARD_S:
@@ -51,3 +55,15 @@ def end_processes(session: int, marker: str, grace_s: float) -> tuple[int, list[
         time.sleep(0.01)
         living = members(session, marker)
     return first, living
+
+
+def _freeze(living: list[int], session: int, marker: str) -> None:
+    """Stop a family that grows, so that killing it comes to an end."""
+    frozen: set[int] = set()
+    until = time.monotonic() + _HARD_S
+    while (running := set(living) - frozen) and time.monotonic() < until:
+        for pid in running:
+            with suppress(ProcessLookupError, PermissionError):
+                os.kill(pid, signal.SIGSTOP)
+        frozen |= running
+        living = members(session, marker)

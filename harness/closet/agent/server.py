@@ -22,23 +22,24 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from harness.closet.agent import bounds
 from harness.closet.agent.cache import Cache
 from harness.closet.agent.job import Command, Job
 from harness.closet.agent.prelude import device_root, onroad, prelude, refusal
 from harness.closet.agent.processes import end_processes
 from harness.closet.agent.refusal import Refused, described
-from harness.closet.agent.selfcheck import selfcheck
+from harness.closet.agent.selfcheck import scratch_prefix, selfcheck
 
 _BEAT_S = 1.0
 _PACKAGES = ("numpy", "onnxruntime", "av", "pycapnp", "zstandard", "opendbc", "PyYAML")
 
 
 class Server:
-    """The supervisor over `root`, which holds `blobs/`, `code/`, `cache/`, `jobs/` and `slots/`."""
+    """The supervisor over `root`, which holds `blobs/`, `code/`, `cache/`, `jobs/`, `slots/` and `pins/`."""
 
     def __init__(self, root: Path, cache_bytes: int, silence_s: float) -> None:
         self._root, self._silence_s, self._slots = root, silence_s, 1
-        for name in ("blobs", "code", "cache", "jobs", "slots"):
+        for name in ("blobs", "code", "cache", "jobs", "slots", "pins"):
             (root / name).mkdir(parents=True, exist_ok=True)
             (root / name).chmod(0o700)  # nobody else's, whatever the umask was when it was made
         self._cache = Cache(root, cache_bytes)
@@ -51,6 +52,7 @@ class Server:
         """Until the input ends or falls silent; whatever runs then is killed and removed."""
         self._cache.sweep()
         self._sweep_jobs()
+        bounds.sweep(scratch_prefix(self._root))
         threading.Thread(target=self._beat, daemon=True).start()
         for line in self._requests():
             request = json.loads(line)
@@ -83,6 +85,7 @@ class Server:
                 job.kill(0.5)
                 job.remove()
             self._jobs.clear()
+            self._cache.close()
 
     def _beat(self) -> None:
         while True:
