@@ -94,6 +94,16 @@ def test_three_missed_renewals_lose_it(shelf: Shelf, pass_time: PassTime) -> Non
     assert fresh is not None, "the run itself may go on"
 
 
+def test_a_late_release_is_none(shelf: Shelf, pass_time: PassTime) -> None:
+    holder = join(shelf)
+    lease = ask(shelf, holder)
+    assert lease is not None
+    pass_time(LOST_AFTER_S + 1)
+    assert not shelf.release(lease, "done"), "though nobody has noticed yet"
+    assert shelf.leases() == ()
+    assert [entry.epoch for entry in shelf.renew(holder)] == [1]
+
+
 def test_who_asks_takes_over_what_was_not_renewed(shelf: Shelf, pass_time: PassTime) -> None:
     lease = ask(shelf, join(shelf, "frozen"))
     pass_time(LOST_AFTER_S + 1)
