@@ -33,7 +33,8 @@ class Measure:
     """A segment that is to be measured: digests of its traces ("" for none), and its log for the truth.
 
     `log` None measures without a truth. `checks` give the tolerances of the distance between both traces; `tags` are
-    what is known of the whole segment from elsewhere ("rain").
+    what is known of the whole segment from elsewhere ("rain"). `own_metrics` is a file of a person's own metrics,
+    `own_sha256` its digest: their values stand in the tables of both traces.
     """
 
     segment: str
@@ -44,6 +45,8 @@ class Measure:
     checks: tuple[Check, ...] = ()
     tags: tuple[str, ...] = ()
     wheel_speed: bool = False
+    own_metrics: Path | None = None
+    own_sha256: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +162,7 @@ def _errand(measure: Measure, store: Store, new_truth: Path) -> Errand:
         measure.checks,
         measure.tags,
         measure.wheel_speed,
+        measure.own_metrics,
     )
 
 
@@ -195,7 +199,7 @@ def _keys(measure: Measure, truth: str) -> tuple[str | None, str | None, str | N
     """Under which the values of candidate, baseline and pair are kept; None for what is not asked for."""
     made_of = {"metrics": METRICS_VERSION, "truth": truth}
     own = [
-        json_digest({**made_of, "trace": digest}) if digest else None
+        json_digest({**made_of, "trace": digest, "own": measure.own_sha256}) if digest else None
         for digest in (measure.candidate, measure.baseline)
     ]
     pair = None

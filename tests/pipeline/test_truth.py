@@ -129,6 +129,35 @@ def test_tags_and_wheels_are_truths_of_their_own(store: Store, driven: Trace, ti
     assert without.candidate.get("comfort").frames == 80
 
 
+OWN = """
+from closet import metric
+
+@metric(unit="m", direction="lower", aggregation="mean", practical_size=0.05)
+def right_of_path(trace, truth):
+    return trace["position.y"][:, 5] - truth["path.y"][:, 5]
+"""
+
+
+def test_own_metrics_stand_beside_ours(store: Store, driven: Trace, tiny_demo: Demo, tmp_path: Path):
+    baseline, candidate = (keep_plan(store, driven, tmp_path, aside) for aside in (0.0, 0.3))
+    log, own = log_of(tiny_demo), tmp_path / "own.py"
+    own.write_text(OWN)
+    plain = Measure(driven.segment, candidate, baseline, log, store.digest_file(log).sha256, CHECKS)
+    with_own = replace(plain, own_metrics=own, own_sha256=store.digest_file(own).sha256)
+    found = one(store, with_own)
+    assert found.candidate.get("right_of_path").value == pytest.approx(0.3, abs=1e-6)
+    assert found.baseline.get("right_of_path").value == pytest.approx(0.0, abs=1e-6)
+    assert found.candidate.get("lateral_bias_1s").value == pytest.approx(0.3, abs=0.01)
+    assert one(store, plain).candidate.get("right_of_path") is None
+    own.unlink()
+    assert one(store, with_own).candidate.get("right_of_path").value == pytest.approx(0.3, abs=1e-6), "recalled"
+    broken = tmp_path / "broken.py"
+    broken.write_text(OWN.replace("[:, 5]", "['x']"))
+    failed = one(store, replace(plain, own_metrics=broken, own_sha256="another"))
+    assert failed.error.kind == "DataError"
+    assert "a metric of your own failed" in failed.error.problem
+
+
 def test_processes_find_what_this_one_finds(store: Store, driven: Trace, tiny_demo: Demo, tmp_path: Path):
     log = log_of(tiny_demo)
     digest = store.digest_file(log).sha256

@@ -11,6 +11,7 @@ from harness.compare.metrics.values import (
     Value,
     decode_metrics,
     encode_metrics,
+    merge_metrics,
 )
 
 __all__ = [
@@ -25,6 +26,7 @@ __all__ = [
     "decode_metrics",
     "encode_metrics",
     "execution_values",
+    "merge_metrics",
     "pair_metrics",
     "segment_metrics",
 ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import zlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 import numpy as np
@@ -105,6 +105,18 @@ class SegmentMetrics:
 def _value(cell: Floats) -> Value | None:
     value, frames, human, excused = cell.tolist()
     return Value(value, int(frames), human, int(excused)) if frames > 0 else None
+
+
+def merge_metrics(first: SegmentMetrics, second: SegmentMetrics) -> SegmentMetrics:
+    """Both tables as one; they must be of one segment and of the same conditions."""
+    if (first.segment, first.conditions) != (second.segment, second.conditions):
+        raise DataError("metrics of different segments or conditions", where=first.segment, remedy=_REMEDY)
+    return replace(
+        first,
+        metrics=first.metrics + second.metrics,
+        table=np.concatenate([first.table, second.table]),
+        notes=first.notes + second.notes,
+    )
 
 
 def encode_metrics(metrics: SegmentMetrics) -> bytes:
