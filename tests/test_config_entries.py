@@ -158,3 +158,11 @@ def test_a_python_is_taken_out_so_that_the_environment_is_used(folder: Path) -> 
     with pytest.raises(ConfigError, match="cannot be taken out"):
         use_environment(path, "first")
     assert path.read_text() == FILES["a folded text"]
+
+
+def test_there_is_no_place_for_a_password(folder: Path) -> None:
+    path = folder / "devices.yaml"
+    path.write_text(FILES["plain"] + "    password: comma\n")
+    with pytest.raises(ConfigError, match="password: unknown key"):
+        load_fleet(path)
+    assert not {field for field in Device.__dataclass_fields__ if "pass" in field}

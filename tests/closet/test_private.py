@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import stat
 import sys
@@ -73,10 +74,23 @@ def test_paths_are_arguments_whatever_is_in_them(careless: Device, tmp_path: Pat
     device = replace(careless, work_folder=str(folder), python=str(program) if python else "")
     assert contact(device).python == sys.version.split()[0]
     assert sorted(path.name for path in folder.iterdir() if not path.name.startswith("agent-")) == [
-        *("blobs", "cache", "code", "env", "jobs", "slots")
+        *("blobs", "cache", "code", "env", "jobs", "pins", "slots")
     ]
     assert not list(tmp_path.rglob("pwned"))
     assert not list(Path(careless.key_path).parent.rglob("pwned"))
+
+
+def test_what_a_job_says_is_a_file_and_no_argument(careless: Device, bench: Bench) -> None:
+    program = (
+        "import pathlib\n"
+        "pathlib.Path('out/command').write_bytes(pathlib.Path('/proc/self/cmdline').read_bytes())\n"
+        "pathlib.Path('out/job').write_text(pathlib.Path('job.json').read_text())\n"
+    )
+    work = bench.work(program, job_text=json.dumps({"segment": NASTY}))
+    (outcome,) = bench.run([work], [careless]).values()
+    assert outcome.error is None
+    assert outcome.files["command"].read_bytes().split(b"\0") == [sys.executable.encode(), b"-c", program.encode(), b""]
+    assert json.loads(outcome.files["job"].read_text()) == {"segment": NASTY}
 
 
 def test_the_environment_is_used_from_the_moment_it_is_there(careless: Device, tmp_path: Path) -> None:

@@ -372,6 +372,20 @@ def test_wheels_that_are_not_there_or_other_ones_are_not_taken(pantry: Pantry, t
     assert not list((tmp_path / "a").iterdir())
 
 
+def test_what_pip_says_of_an_index_is_told_without_its_password(
+    pantry: Pantry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in [name for name in os.environ if name.startswith("PIP_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
+    monkeypatch.setenv("PIP_INDEX_URL", "http://lab:sesame-open@127.0.0.1:1/simple")
+    monkeypatch.setenv("PIP_RETRIES", "0")
+    with pytest.raises(ConfigError, match="pip cannot fetch the wheels") as caught:
+        open_wheelhouse(tmp_path, pantry.folder / "1.0.lock", HERE)
+    assert "sesame" not in str(caught.value)
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.skipif("CLOSET_TEST_INDEX" not in os.environ, reason="CLOSET_TEST_INDEX=1 fetches wheels from your index")
 @pytest.mark.parametrize("python", [(3, 11, 4), (3, 12, 3)])
 def test_an_index_has_all_that_a_comma_device_needs(tmp_path: Path, python: tuple[int, int, int]) -> None:

@@ -9,12 +9,13 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from harness.closet.agent import bounds
 from harness.closet.agent.environment import slots_held
 from harness.closet.agent.refusal import Refused
 from harness.closet.agent.selfcheck import scratch_prefix
 
-# The folders that an agent makes. Everything in them is ours: jobs write nowhere else.
-FOLDERS = ("blobs", "cache", "code", "env", "jobs", "slots")
+# The folders that an agent makes in its work folder. Everything in them is ours: jobs write nowhere else.
+FOLDERS = ("blobs", "cache", "code", "env", "jobs", "pins", "slots")
 _AGENT = re.compile(r"agent-[0-9a-f]{16}\.pyz(\.\d+)?")
 
 
@@ -35,6 +36,7 @@ def remove(root: Path, system: Path = Path("/")) -> dict[str, Any]:
                 path.unlink()
             else:
                 shutil.rmtree(path, ignore_errors=True)
+    bounds.sweep(scratch_prefix(root))
     for place in ("dev/shm", "tmp"):
         with suppress(OSError):
             for path in (system / place).iterdir():

@@ -28,6 +28,7 @@ from harness.closet.agent.job import Command, Job
 from harness.closet.agent.prelude import device_root, onroad, prelude, refusal
 from harness.closet.agent.processes import end_processes
 from harness.closet.agent.refusal import Refused, described
+from harness.closet.agent.removal import FOLDERS
 from harness.closet.agent.selfcheck import scratch_prefix, selfcheck
 
 _BEAT_S = 1.0
@@ -39,7 +40,7 @@ class Server:
 
     def __init__(self, root: Path, cache_bytes: int, silence_s: float) -> None:
         self._root, self._silence_s, self._slots = root, silence_s, 1
-        for name in ("blobs", "code", "cache", "jobs", "slots", "pins"):
+        for name in FOLDERS:
             (root / name).mkdir(parents=True, exist_ok=True)
             (root / name).chmod(0o700)  # nobody else's, whatever the umask was when it was made
         self._cache = Cache(root, cache_bytes)
