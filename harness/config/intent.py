@@ -140,7 +140,7 @@ PolicyFile: TypeAlias = Annotated[_ActionsFile, BeforeValidator(_policy)]
 class IntentFile(_Strict):
     """An intent as a file, or under `intent:` of a suite."""
 
-    intent: str | None = Field(default=None, pattern=r"^[A-Za-z0-9][A-Za-z0-9 _.-]*$")
+    intent: str | None = Field(default=None, pattern=r"^[A-Za-z0-9][A-Za-z0-9 _.,-]*$")
     expect: Literal["improve", "unchanged"]
     metrics: dict[str, Annotated[list[_MetricFile], _short("size")]] = Field(default_factory=dict)
     guard: dict[str, Annotated[list[_GuardFile], _short("margin")]] = Field(default_factory=dict)

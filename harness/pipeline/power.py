@@ -9,12 +9,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from harness.compare.statistics import Question
+from harness.compare.statistics.claims import could_show
 from harness.compare.statistics.discovery import level_for_one
-from harness.compare.statistics.signflip import routes_needed
-from harness.compare.statistics.student import segments_needed, smallest_effect
-from harness.compare.statistics.words import about, amount, counted
+from harness.compare.statistics.student import segments_needed
+from harness.compare.statistics.words import about, amount, counted, shown, too_few
 from harness.errors import ConfigError, ConfigMistakesError
-from harness.intent import Intent, Size
+from harness.intent import Expectation, Intent, Size
 from harness.pipeline.intents import Declared
 from harness.pipeline.spreads import Spread, spread_key
 
@@ -32,10 +32,20 @@ class Outlook:
     where: str
 
 
+@dataclass(frozen=True, slots=True)
+class _Runs:
+    """What is there to be replayed, and what earlier runs have shown."""
+
+    segments: int
+    routes: int
+    spreads: Mapping[str, Spread]
+
+
 def foresee(declared: Declared, segments: int, routes: int, spreads: Mapping[str, Spread]) -> tuple[Outlook, ...]:
     """An outlook for each claim that is asked by name, on so many segments of so many routes."""
+    runs = _Runs(segments, routes, spreads)
     return tuple(
-        _outlook(intent, question, len(questions), segments, routes, spreads)
+        _outlook(intent, question, questions, runs)
         for intent, questions in zip(declared.intents, declared.questions, strict=True)
         for question in questions
         if question.claim in intent.claims
@@ -53,20 +63,19 @@ def refuse(outlooks: Sequence[Outlook]) -> None:
         raise ConfigMistakesError(tuple(errors))
 
 
-def _outlook(
-    intent: Intent, question: Question, asked: int, segments: int, routes: int, spreads: Mapping[str, Spread]
-) -> Outlook:
-    known = spreads.get(spread_key(question.claim.metric, question.claim.condition))
+def _outlook(intent: Intent, question: Question, questions: Sequence[Question], runs: _Runs) -> Outlook:
+    claim, known = question.claim, runs.spreads.get(spread_key(question.claim.metric, question.claim.condition))
     answered = min(known.answered, 1.0) if known else 1.0
-    count, places = max(round(segments * answered), 1), max(round(routes * answered), 1)
-    level = float(level_for_one(np.ones(max(asked, 1)), 1.0 - intent.confidence, intent.discovery)[0])
+    count, places = max(round(runs.segments * answered), 1), max(round(runs.routes * answered), 1)
+    alpha = 1.0 - intent.confidence
+    level = _level(questions, alpha, intent.discovery)
     few = f"{counted(count, 'segment')} of {counted(places, 'route')}"
 
     def outlook(words: str, enough: bool | None) -> Outlook:
-        return Outlook(intent.name, question.words, words, enough, question.claim.where)
+        return Outlook(intent.name, question.words, words, enough, claim.where)
 
-    if places < (needed := routes_needed(level)):
-        return outlook(f"{few} can show nothing, however large: at least {needed} routes are needed", False)
+    if not math.isfinite(could_show(claim.expect, 1.0, places, level, alpha)):
+        return outlook(too_few(claim.expect, count, places, level, alpha), False)
     size, spread = question.size, _spread(question, known)
     if spread is None:
         return outlook(f"{few}; nothing is known of its spread yet: `spread:` can say what is thought", None)
@@ -76,22 +85,30 @@ def _outlook(
     error = spread.amount / math.sqrt(count)
 
     def smallest(factor: float) -> float:
-        return float(smallest_effect(error / math.sqrt(factor), places * factor, level))
+        return could_show(claim.expect, error / math.sqrt(factor), places * factor, level, alpha)
 
     least = smallest(1.0)
-    shown = f"{few} can show {_least(least, size, spread, known, question)} or more"
+    can = f"{few} can show {shown(claim.expect, _least(least, size, spread, known, question))}"
     if least <= asked_for * (1 + 1e-9):
-        return outlook(f"{shown}; {_words(size, question)} is asked for", True)
+        return outlook(f"{can}; {_words(size, question)} is asked for", True)
     total = segments_needed(count, asked_for, smallest)
     more = "" if total is None else f": {about(math.ceil((total - count) / answered))} more segments would"
-    return outlook(f"{shown}, not {_words(size, question)}{more}", False)
+    return outlook(f"{can}, not {_words(size, question)}{more}", False)
+
+
+def _level(questions: Sequence[Question], alpha: float, discovery: str) -> float:
+    """How small p must be for what is to improve, where all that is to improve does."""
+    wanted = sum(question.claim.expect is Expectation.IMPROVE for question in questions)
+    p = np.ones(max(len(questions), 1))
+    p[: max(wanted - 1, 0)] = 0.0
+    return float(level_for_one(p, alpha, discovery)[-1])
 
 
 def _spread(question: Question, known: Spread | None) -> Size | None:
     """What an intent declares goes before what runs have shown: it may know more of what will be replayed."""
     if question.claim.spread is not None:
         return question.claim.spread
-    return None if known is None else Size(known.deviation)
+    return None if known is None or known.deviation is None else Size(known.deviation)
 
 
 def _alike(size: Size, spread: Size, known: Spread | None) -> float | None:

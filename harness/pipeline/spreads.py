@@ -23,11 +23,11 @@ SPREADS_FILE = "spreads.json"
 class Spread:
     """Of one metric under one condition: a standard deviation a segment, and the baseline's mean.
 
-    The deviation is the one that independent segments would have for the mean to be as well known as it was. `answered`
-    is the share of a run's segments that had a value.
+    The deviation is the one that independent segments would have for the mean to be as well known as it was; None where
+    too few routes had a value to tell. `answered` is the share of a run's segments that had one.
     """
 
-    deviation: float
+    deviation: float | None
     baseline: float
     answered: float
     segments: int
@@ -56,26 +56,28 @@ def load_spreads(home: Path) -> dict[str, Spread]:
 
 
 def find_spreads(pairs: Pairs, keys: list[str], run: str) -> dict[str, Spread]:
-    """Spreads of every column that enough routes answer."""
+    """Spreads of every column that any segment answers."""
     sums = sum_routes(pairs)
     error, segments, routes = standard_error(sums.difference, sums.count), sums.segments, sums.route_count
     baseline = sums.mean(sums.baseline)
-    known = np.flatnonzero((routes >= LEAST_ROUTES) & np.isfinite(error))
+    known = (routes >= LEAST_ROUTES) & np.isfinite(error)
     return {
         keys[column]: Spread(
-            float(error[column] * np.sqrt(segments[column])),
+            float(error[column] * np.sqrt(segments[column])) if known[column] else None,
             float(baseline[column]),
             float(segments[column] / len(pairs.segments)),
             int(segments[column]),
             int(routes[column]),
             run,
         )
-        for column in known
+        for column in np.flatnonzero(segments > 0)
     }
 
 
 def keep_spreads(home: Path, found: Mapping[str, Spread]) -> None:
-    """Remember what this run showed, in place of what earlier ones did."""
+    """Remember what this run showed, in place of what earlier ones did, but not less for more."""
     if found:
-        spreads = load_spreads(home) | dict(found)
+        before = load_spreads(home)
+        kept = {key for key, spread in found.items() if spread.deviation is None and key in before}
+        spreads = before | {key: spread for key, spread in found.items() if key not in kept}
         write_text(home / SPREADS_FILE, json.dumps(_FILE.dump_python(spreads, mode="json"), sort_keys=True) + "\n")

@@ -13,6 +13,7 @@ from harness.verdict import RunRecord, claim_action
 
 _MESSAGE_LIMIT = 300
 _WIDEST_NAME = 40
+_TALLY = {Standing.HOLDS: "held"}
 _SHOWN = 40  # of an intent; what did not hold comes first
 
 
@@ -62,7 +63,7 @@ def _head(record: RunRecord, intent: str, claims: Sequence[ClaimResult]) -> str:
         count = sum(claim.standing is standing for claim in claims)
         if count:
             warned = ", a warning" if claim_action(record, standing) is Action.WARN else ""
-            tally.append(f"{count} {standing.value}{warned}")
+            tally.append(f"{count} {_TALLY.get(standing, standing.value)}{warned}")
     return clean(f"INTENT {intent} · {record.gate_policy.name} policy · {' · '.join(tally)}", TEXT_LIMIT)
 
 

@@ -1,7 +1,8 @@
 """The record as JUnit XML, as Jenkins, GitLab and GitHub really read it.
 
 One testcase a trial × check, and one a claim. `<failure>` is a regression, `<error>` is infrastructure, not executed or
-the harness, `<skipped>` is quarantined. The exit code decides the job, never this file: readers differ in what they count.
+the harness, `<skipped>` is quarantined or a warning. The exit code decides the job, never this file: readers differ in
+what they count.
 
 Jenkins' published schema (xunit plugin, junit-10) knows `properties` in a suite but not in a testcase, where pytest,
 junitparser and the Jenkins junit plugin have them. So they can be left out, and system-out says the same again.

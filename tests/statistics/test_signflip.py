@@ -108,4 +108,5 @@ def test_so_many_routes_are_needed():
     assert least_p([1, 5, 6]).tolist() == [1.0, 0.0625, 0.03125]
     assert routes_needed(0.05) == 6
     assert routes_needed(0.0625) == 5
+    assert routes_needed(0.05, sides=1) == 5
     assert routes_needed(1.0) == 1

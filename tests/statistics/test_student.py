@@ -15,6 +15,7 @@ from harness.compare.statistics.student import (
     not_above_p,
     segments_needed,
     smallest_effect,
+    smallest_margin,
     standard_error,
 )
 from tests.statistics.simulation import Design, differences, pairs_of
@@ -83,3 +84,16 @@ def test_so_many_more_segments_would_do():
     assert smallest(factor) <= 0.3 < smallest(factor * 0.98)
     assert segments_needed(60, 0.0, smallest) is None
     assert segments_needed(60, smallest(1.0), smallest) == 60
+
+
+def test_the_smallest_margin_is_shown_as_often_as_was_said():
+    design, size = Design(60, 20), 3000
+    moved = differences(design, size, np.random.default_rng(12))
+    sums = sum_routes(pairs_of(design, moved))
+    error = float(np.sqrt((standard_error(sums.difference, sums.count) ** 2).mean()))
+    for both in (True, False):
+        margin = float(smallest_margin(error, 20, 0.05, both_sides=both))
+        p = (equivalence_p if both else not_above_p)(sums, margin * sums.count)
+        assert 0.74 < (p <= 0.05).mean() < 0.9
+    assert smallest_margin(1.0, 4, 0.05, both_sides=True) == np.inf
+    assert np.isfinite(smallest_margin(1.0, 5, 0.05, both_sides=True))

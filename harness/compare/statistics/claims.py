@@ -24,9 +24,15 @@ from harness.compare.statistics.sequential import (
     confidence_sequence,
     sequence_smallest,
 )
-from harness.compare.statistics.signflip import routes_needed, sign_flip_p
-from harness.compare.statistics.student import above_p, segments_needed, smallest_effect, standard_error
-from harness.compare.statistics.words import about, amount, counted, moved_most, probability
+from harness.compare.statistics.signflip import sign_flip_p
+from harness.compare.statistics.student import (
+    above_p,
+    segments_needed,
+    smallest_effect,
+    smallest_margin,
+    standard_error,
+)
+from harness.compare.statistics.words import claim_words, moved_most
 from harness.compare.statistics.words import figures as figure_words
 from harness.intent import Answer, Claim, ClaimResult, Expectation, Range, Size
 
@@ -185,11 +191,12 @@ def _answered(
         alpha=alpha,
         lost=lost,
     )
-    smallest = _smallest(figures, column, routes, looks)
+    error = float(figures.error[column])
+    smallest = _smallest(claim.expect, error, routes, float(figures.level[column]), alpha, looks)
     differs = bool(figures.adjusted[column] <= alpha)
     # What surely differs leaves only open on which side of the size it is.
     needed = segments_needed(segments, size - abs(effect) if differs else size, smallest)
-    least, error = smallest(1.0), float(figures.error[column])
+    least = smallest(1.0)
     more = None if needed is None else max(needed - segments, 0)
     over = abs(baseline) if baseline else None
     result = replace(
@@ -216,7 +223,7 @@ def _answered(
         worst=_worst(pairs, column, question.worse) if answer in {Answer.WORSE, Answer.CHANGED} else (),
         looks=len(looks or ()),
     )
-    words = _words(result, question, float(figures.level[column]), lost, asked) + moved_most(result)
+    words = claim_words(result, question.size, float(figures.level[column]), lost, asked) + moved_most(result)
     return replace(result, words=words, figures=figure_words(result))
 
 
@@ -247,11 +254,20 @@ def decide(
     return Answer.INCONCLUSIVE
 
 
-def _smallest(figures: _Figures, column: int, routes: int, looks: Sequence[Look] | None) -> Callable[[float], float]:
-    error, level = float(figures.error[column]), float(figures.level[column])
+def _smallest(
+    expect: Expectation, error: float, routes: int, level: float, alpha: float, looks: Sequence[Look] | None
+) -> Callable[[float], float]:
+    """What so many times as many segments would show: a difference at `level`, or that it is within a margin."""
     if looks is not None:
-        return lambda factor: sequence_smallest(looks, level, factor)
-    return lambda factor: float(smallest_effect(error / math.sqrt(factor), routes * factor, level))
+        return lambda factor: sequence_smallest(looks, level if expect is Expectation.IMPROVE else alpha, factor)
+    return lambda factor: could_show(expect, error / math.sqrt(factor), routes * factor, level, alpha)
+
+
+def could_show(expect: Expectation, error: float, routes: float, level: float, alpha: float) -> float:
+    """The least that a claim could show with this standard error: an improvement, or how near two sides are."""
+    if expect is Expectation.IMPROVE:
+        return float(smallest_effect(error, routes, level))
+    return float(smallest_margin(error, routes, alpha, both_sides=expect is Expectation.UNCHANGED))
 
 
 def _worst(pairs: Pairs, column: int, worse: int) -> tuple[tuple[str, float], ...]:
@@ -261,45 +277,6 @@ def _worst(pairs: Pairs, column: int, worse: int) -> tuple[tuple[str, float], ..
     known = [row for row in range(len(moved)) if np.isfinite(moved[row]) and weight[row] > 0]
     known.sort(key=lambda row: (-weight[row], pairs.segments[row]))
     return tuple((pairs.segments[row], float(moved[row])) for row in known[:_WORST_SHOWN])
-
-
-def _words(result: ClaimResult, question: Question, level: float, lost: int, asked: int) -> str:
-    share = question.size.relative
-    size = amount(question.size.amount, result.unit, share=share)
-    among = f" among {counted(asked, 'question')}" if asked > 1 else ""
-    seen = f", look {result.looks}" if result.looks > 1 else ""
-    sure = f"{probability(result.adjusted_p or 0.0)}{among}{seen}"
-    alike = f"{probability(result.equivalence_p or 0.0)}{seen}"
-    if result.answer is Answer.BETTER:
-        return f"{size} or more was asked for; {sure}"
-    if result.answer in {Answer.WORSE, Answer.CHANGED}:
-        return f"{size} matters; {sure}"
-    if result.answer is Answer.EQUIVALENT:
-        return f"within ±{size}; {alike}"
-    if result.answer is Answer.NOT_WORSE:
-        return f"by less than {size}{seen}"
-    parts = []
-    if lost:
-        parts.append(f"{counted(lost, 'segment')} lost the value that the baseline has")
-    differs = result.adjusted_p is not None and result.adjusted_p <= 1.0 - result.confidence
-    least = result.smallest_share if share else result.smallest
-    if differs:
-        parts.append(f"it surely differs ({sure}), whether by {size} is open")
-    elif least is None:
-        parts.append(_too_few(result, level))
-    else:
-        parts.append(f"could have shown {amount(least, result.unit, share=share)} or more")
-    if result.more_segments:
-        parts.append(f"{about(result.more_segments)} more segments would settle {'it' if differs else size}")
-    return "; ".join(parts)
-
-
-def _too_few(result: ClaimResult, level: float) -> str:
-    needed = routes_needed(level) if level > 0 else 0
-    counts = f"{counted(result.segments, 'segment')} of {counted(result.routes, 'route')}"
-    if result.looks or result.routes >= needed:
-        return f"{counts} can show nothing, however large"
-    return f"{counts} can show nothing, however large: at least {needed} routes are needed"
 
 
 def _nothing_words(sums: Sums, column: int) -> str:

@@ -53,9 +53,9 @@ def least_p(routes: npt.ArrayLike) -> Floats:
     return np.minimum(2.0 ** (1.0 - np.asarray(routes, np.float64)), 1.0)
 
 
-def routes_needed(alpha: float) -> int:
-    """How many routes it takes until the test can reach `alpha`, two-sided."""
-    return max(int(np.ceil(1.0 - np.log2(alpha))), 1)
+def routes_needed(alpha: float, *, sides: int = 2) -> int:
+    """How many routes it takes until a test of so many sides can reach `alpha`: all of them one way."""
+    return max(int(np.ceil(np.log2(sides) - np.log2(alpha) - 1e-9)), 1)
 
 
 def _exact(sums: Floats) -> Floats:

@@ -82,6 +82,19 @@ def smallest_effect(error: npt.ArrayLike, routes: npt.ArrayLike, alpha: npt.Arra
     return np.where(reachable, found, np.inf)
 
 
+def smallest_margin(error: npt.ArrayLike, routes: npt.ArrayLike, alpha: float, *, both_sides: bool) -> Floats:
+    """The narrowest margin that would be shown in POWER of all cases where there is no true difference at all.
+
+    With `both_sides` a margin of equivalence, else one of non-inferiority. Infinite where so few routes prove nothing.
+    """
+    routes = np.asarray(routes, np.float64)
+    freedom = np.maximum(routes - 1.0, 1.0)
+    surely = (1.0 + POWER) / 2 if both_sides else POWER
+    with np.errstate(invalid="ignore"):
+        found = (stdtrit(freedom, 1.0 - alpha) + stdtrit(freedom, surely)) * np.asarray(error, np.float64)
+    return np.where((routes > 1) & (0.5**routes <= alpha), found, np.inf)
+
+
 def segments_needed(segments: int, size: float, smallest: Callable[[float], float]) -> int | None:
     """How many segments like these would show a difference of `size`; None where no number would.
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 
-from harness.intent import ClaimResult, Range
+from harness.compare.statistics.signflip import routes_needed
+from harness.intent import Answer, ClaimResult, Expectation, Range, Size
 
 _MINUS = "−"
 _LARGEST_SHARE = 10.0  # a thousand per cent: of a baseline that is next to nothing a share says nothing
@@ -60,6 +61,58 @@ def figures(result: ClaimResult) -> str:
     else:
         moved = f"{amount(result.effect, result.unit, share=False, signed=True)}{_ends(result, result.interval, 1.0)}"
     return f"{sides} · {moved}, {counted(result.segments, 'segment')} of {counted(result.routes, 'route')}"
+
+
+def claim_words(result: ClaimResult, asked_for: Size, level: float, lost: int, asked: int) -> str:
+    """Why the answer is what it is; `level` is how small p had to be, `lost` how many segments lost their value."""
+    share = asked_for.relative
+    size = amount(asked_for.amount, result.unit, share=share)
+    among = f" among {counted(asked, 'question')}" if asked > 1 else ""
+    seen = f", look {result.looks}" if result.looks > 1 else ""
+    sure = f"{probability(result.adjusted_p or 0.0)}{among}{seen}"
+    alike = f"{probability(result.equivalence_p or 0.0)}{seen}"
+    if result.answer is Answer.BETTER:
+        return f"{size} or more was asked for; {sure}"
+    if result.answer in {Answer.WORSE, Answer.CHANGED}:
+        return f"{size} matters; {sure}"
+    if result.answer is Answer.EQUIVALENT:
+        return f"within ±{size}; {alike}"
+    if result.answer is Answer.NOT_WORSE:
+        return f"by less than {size}{seen}"
+    parts = []
+    if lost:
+        parts.append(f"{counted(lost, 'segment')} lost the value that the baseline has")
+    differs = result.adjusted_p is not None and result.adjusted_p <= 1.0 - result.confidence
+    least = result.smallest_share if share else result.smallest
+    if differs:
+        parts.append(f"it surely differs ({sure}), whether by {size} is open")
+    elif least is None:
+        parts.append(too_few(result.expect, result.segments, result.routes, level, 1.0 - result.confidence, among))
+    else:
+        parts.append(f"could have shown {shown(result.expect, amount(least, result.unit, share=share))}")
+    if result.more_segments:
+        noun = "segment" if result.more_segments == 1 else "segments"
+        parts.append(f"{about(result.more_segments)} more {noun} would settle {'it' if differs else size}")
+    return "; ".join(parts)
+
+
+def shown(expect: Expectation, least: str) -> str:
+    """What a smallest effect or margin means, after "could show"."""
+    return {
+        Expectation.UNCHANGED: f"that it stays within ±{least}",
+        Expectation.GUARD: f"that it is not worse by {least}",
+    }.get(expect, f"{least} or more")
+
+
+def too_few(expect: Expectation, segments: int, routes: int, level: float, alpha: float, among: str = "") -> str:
+    """Why so few routes prove nothing: all of them one way would still be chance."""
+    counts = f"{counted(segments, 'segment')} of {counted(routes, 'route')}"
+    if expect is Expectation.IMPROVE:
+        words, needed = f"{counts} can show no difference, however large", routes_needed(level)
+        words += f",{among}" if among else ""
+    else:
+        words, needed = f"{counts} cannot show that it stays within any margin", routes_needed(alpha, sides=1)
+    return words if routes >= needed else f"{words}: at least {needed} routes are needed"
 
 
 def moved_most(result: ClaimResult) -> str:
