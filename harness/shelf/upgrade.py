@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,6 +17,7 @@ from harness.shelf.database import DEADLINE_S, Database
 from harness.shelf.schema import REVISION
 
 _FOLDER = Path(__file__).parent / "migrations"
+_ONE_AT_A_TIME = threading.Lock()  # Alembic keeps what it is at in globals of the process
 _ADVISORY_LOCK = 0x636C6F736574  # "closet": any number that nobody else in this database uses
 
 
@@ -23,11 +25,12 @@ def upgrade(database: Database) -> None:
     """Make the tables what this program expects; ConfigError when a newer program made them."""
     if database.run(lambda _: _revision(database.engine)) == REVISION:
         return
-    if database.address.path is not None:
-        with _file_lock(database.address.path.with_name(database.address.path.name + ".lock")):
+    with _ONE_AT_A_TIME:
+        if database.address.path is not None:
+            with _file_lock(database.address.path.with_name(database.address.path.name + ".lock")):
+                database.run(lambda _: _upgrade(database))
+        else:
             database.run(lambda _: _upgrade(database))
-    else:
-        database.run(lambda _: _upgrade(database))
 
 
 def _upgrade(database: Database) -> None:
