@@ -68,7 +68,7 @@ class Connection:
             channel = self._transport.open_session(timeout=max(0.01, deadline.left_s))
             with _ended_at(deadline, channel.close):
                 channel.exec_command(shlex.join(command))
-        except (paramiko.SSHException, EOFError, OSError) as error:
+        except Exception as error:  # paramiko raises here whatever a peer's bytes led to in its own thread
             self._channels.release()
             raise UnreachableError(
                 f"no channel for a command: {_reason(error)}", where=self.where, remedy="see whether the device is up"
@@ -239,7 +239,7 @@ def _negotiate(transport: paramiko.Transport, device: Device, deadline: Deadline
     try:
         transport.start_client(timeout=left_s)
         shown = transport.get_remote_server_key()
-    except (paramiko.SSHException, EOFError, OSError) as error:
+    except Exception as error:  # whatever a peer's bytes led to in paramiko's thread: also a broken seal, or no number
         raise UnreachableError(
             f"no SSH handshake: {_reason(error)}",
             where=_where(device),
@@ -259,7 +259,7 @@ def _negotiate(transport: paramiko.Transport, device: Device, deadline: Deadline
 def _authenticate(transport: paramiko.Transport, device: Device, key: paramiko.PKey) -> None:
     try:
         transport.auth_publickey(device.user, key)
-    except (paramiko.AuthenticationException, paramiko.SSHException, EOFError, OSError) as error:
+    except Exception as error:  # as above
         public = fingerprint(f"{key.get_name()} {key.get_base64()}")
         raise UnreachableError(
             f"user {device.user} may not log in with the key {device.key_path} ({public}): {_reason(error)}",

@@ -40,6 +40,9 @@ class _Way:
 class Loop:
     """An event loop in a thread, for the links of this process. A context manager."""
 
+    def __init__(self) -> None:
+        self.links: set[Link] = set()
+
     def __enter__(self) -> Loop:
         self.loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self.loop.run_forever, name="chaos links", daemon=True)
@@ -57,6 +60,8 @@ class Loop:
         return asyncio.run_coroutine_threadsafe(work, self.loop).result(10.0)
 
     async def _end(self) -> None:
+        for link in tuple(self.links):
+            await link.close()
         tasks = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
         for task in tasks:
             task.cancel()
@@ -125,6 +130,7 @@ class Link:
 
     async def close(self) -> None:
         """Break everything and listen no more."""
+        self._loop.links.discard(self)
         await self._cut()
         if self._server is not None:
             self._server.close()
@@ -208,4 +214,5 @@ def open_link(loop: Loop, address: tuple[str, int]) -> Link:
     """A link to `address` that listens."""
     link = Link(loop, address)
     loop.call(link.listen())
+    loop.links.add(link)
     return link
