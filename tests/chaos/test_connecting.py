@@ -1,4 +1,4 @@
-"""A connection may break, lie or fall silent at any byte of its beginning: it is told as that, in time, and no worse."""
+"""A connection may break, lie or fall silent at any byte of its beginning: it is told as that, and in time."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
