@@ -14,7 +14,7 @@ from harness.domain import Device, Health
 from harness.errors import DeviceTimeoutError, DeviceUnhealthyError, ErrorDescription, UnreachableError
 
 _BLOCKED = {Health.QUARANTINED, Health.DISABLED}
-_LEAST_PAUSE_S, _LONGEST_PAUSE_S = 0.6, 2.0
+_LEAST_PAUSE_S, _LONGEST_PAUSE_S, _LONGER = 0.6, 2.0, 1.2
 _MOST_UNJUDGED = 3  # canaries in a row that could not be judged
 _MOST_LOST = 2  # canaries in a row during which the device went away
 _ONROAD_PAUSE_S = 60.0
@@ -137,7 +137,7 @@ class Bench:
     def denied(self, slot: Slot, now_s: float) -> None:
         """Not ours now: it is asked again after a pause that grows."""
         slot.denied_s = now_s
-        self.pause_s = min(max(2 * self.pause_s, _LEAST_PAUSE_S), _LONGEST_PAUSE_S)
+        self.pause_s = min(max(_LONGER * self.pause_s, _LEAST_PAUSE_S), _LONGEST_PAUSE_S)
         self.ask_after_s = now_s + self.pause_s
 
     def busy_driving(self, now_s: float) -> None:

@@ -115,11 +115,10 @@ class Bench:
 
     def pool(self, devices: Sequence[Device], *, shelf: Shelf | None = None, **options: object) -> Pool:
         """A pool with a shelf of this bench's own, unless another is given."""
-        self.shelf = self.shelf or Shelf(self.folder / "shelf.db")
+        if shelf is None:
+            shelf = self.shelf = self.shelf or Shelf(self.folder / "shelf.db")
         given = {"run": "run", "on_event": self.events.append, "stop": threading.Event(), **options}
-        return open_pool(
-            devices, shelf=shelf or self.shelf, blob_path=self.path, destination=self.folder / "results", **given
-        )
+        return open_pool(devices, shelf=shelf, blob_path=self.path, destination=self.folder / "results", **given)
 
     def seen(self, kind: type) -> list[PoolEvent]:
         return [event for event in self.events if isinstance(event, kind)]
