@@ -88,6 +88,7 @@ def _serve() -> None:
     import harness.cli  # noqa: PLC0415
     import harness.closet.pool  # noqa: PLC0415
 
+    living: set[int] = set()
     while line := sys.stdin.buffer.readline():
         question = json.loads(line)
         if "start" in question:
@@ -96,12 +97,16 @@ def _serve() -> None:
                 _become(question)
                 harness.__main__.script()
                 os._exit(0)
+            living.add(pid)
             answer: int | None = pid
         else:
             pid, flags = (question["poll"], os.WNOHANG) if "poll" in question else (question["wait"], 0)
             ended, status = os.waitpid(pid, flags)
+            living.discard(ended)
             answer = os.waitstatus_to_exitcode(status) if ended else None
         os.write(1, json.dumps(answer).encode() + b"\n")
+    for pid in living:  # whoever wanted them is gone
+        os.kill(pid, signal.SIGKILL)
 
 
 def _become(question: Mapping[str, Any]) -> None:
