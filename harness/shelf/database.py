@@ -27,8 +27,9 @@ from harness.shelf.clock import boottime_s
 Result = TypeVar("Result")
 
 DEADLINE_S = 30.0
-_BUSY_S = 1.0
+IDLE_S = 10.0
 _LOCK_S = 5.0
+_STATEMENT_S = 20.0
 _LOCKED = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
 # Serialisation failure, deadlock, lock not available, statement timeout: another transaction was in the way.
 _IN_THE_WAY = frozenset({"40001", "40P01", "55P03", "57014"})
@@ -70,13 +71,18 @@ class Transaction:
 
 
 class Database:
-    """The connections to one shelf. Thread-safe."""
+    """The connections to one shelf. Thread-safe.
 
-    def __init__(self, address: Address, deadline_s: float = DEADLINE_S) -> None:
+    Waits for others are over after `deadline_s`. A PostgreSQL server ends a session that sits in a transaction for
+    `idle_s`: it is of a frozen process, which shall not hold up the others.
+    """
+
+    def __init__(self, address: Address, deadline_s: float = DEADLINE_S, idle_s: float = IDLE_S) -> None:
         self.address = address
         self._deadline_s = deadline_s
+        lock_s = min(_LOCK_S, deadline_s / 4)
         self.engine = (
-            _open_file(address.path, deadline_s) if address.path is not None else _open_server(address, deadline_s)
+            _open_file(address.path, lock_s) if address.path is not None else _open_server(address, lock_s, idle_s)
         )
 
     def read(self, work: Callable[[Transaction], Result]) -> Result:
@@ -142,7 +148,7 @@ class Database:
 _SERVER_CLOCK = sa.select(sa.func.extract("epoch", sa.func.clock_timestamp()))
 
 
-def _open_file(path: Path, deadline_s: float) -> sa.Engine:
+def _open_file(path: Path, lock_s: float) -> sa.Engine:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -152,7 +158,7 @@ def _open_file(path: Path, deadline_s: float) -> sa.Engine:
     @sa.event.listens_for(engine, "connect")
     def configure(connection: sqlite3.Connection, _: object) -> None:
         connection.isolation_level = None  # the driver begins nothing by itself: see `begin`
-        connection.execute(f"PRAGMA busy_timeout = {1000 * min(_BUSY_S, deadline_s):.0f}")
+        connection.execute(f"PRAGMA busy_timeout = {1000 * lock_s:.0f}")
         connection.execute("PRAGMA synchronous = NORMAL")
 
     @sa.event.listens_for(engine, "begin")
@@ -164,10 +170,9 @@ def _open_file(path: Path, deadline_s: float) -> sa.Engine:
     return engine
 
 
-def _open_server(address: Address, deadline_s: float) -> sa.Engine:
+def _open_server(address: Address, lock_s: float, idle_s: float) -> sa.Engine:
     url = address.url
     assert url is not None  # noqa: S101 an address is one or the other
-    lock_s = min(_LOCK_S, deadline_s)
     given = {name: value for name, value in _POSTGRES_CONNECT.items() if name not in url.query}
     try:
         engine = sa.create_engine(url, connect_args=given, pool_size=8, max_overflow=56)
@@ -178,11 +183,10 @@ def _open_server(address: Address, deadline_s: float) -> sa.Engine:
     @sa.event.listens_for(engine, "connect")
     def configure(connection: Any, _: object) -> None:
         with connection.cursor() as cursor:
-            # A session that sits in a transaction is a frozen process: it shall not hold up the others.
             for name, most_s in (
                 ("lock_timeout", lock_s),
-                ("statement_timeout", 4 * lock_s),
-                ("idle_in_transaction_session_timeout", 2 * lock_s),
+                ("statement_timeout", _STATEMENT_S),
+                ("idle_in_transaction_session_timeout", idle_s),
             ):
                 cursor.execute(f"SET {name} = {1000 * most_s:.0f}")
         connection.commit()

@@ -21,6 +21,9 @@ from harness.shelf.database import Database, Transaction
 from harness.shelf.schema import REVISION, metadata, slots
 from tests.shelf.conftest import ask, join, want
 
+# Held for longer than the database itself waits for a lock, a quarter of the deadline.
+_DEADLINE_S, _HELD_S = 4.0, 1.3
+
 
 def test_the_migrations_make_what_the_schema_says(fresh_address: str) -> None:
     Shelf(fresh_address).close()
@@ -44,6 +47,22 @@ def test_the_migrations_make_what_the_schema_says(fresh_address: str) -> None:
 def test_the_program_knows_its_own_newest_migration() -> None:
     folder = Path(package.__file__).parent / "migrations"
     assert ScriptDirectory(str(folder)).get_heads() == [REVISION]
+
+
+def test_several_open_a_fresh_database_at_once(fresh_address: str) -> None:
+    barrier, opened = threading.Barrier(4), []
+
+    def open_it() -> None:
+        barrier.wait()
+        with Shelf(fresh_address) as shelf:
+            opened.append(shelf.leases())
+
+    threads = [threading.Thread(target=open_it) for _ in range(barrier.parties)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert opened == [(), (), (), ()]
 
 
 def test_an_opened_shelf_is_opened_again(fresh_address: str) -> None:
@@ -77,21 +96,21 @@ def test_a_file_that_is_no_database(tmp_path: Path) -> None:
 
 def test_a_locked_file_is_waited_for(tmp_path: Path) -> None:
     path = tmp_path / "shelf.db"
-    with Shelf(path) as shelf, Shelf(path, deadline_s=0.2) as impatient:
+    with Shelf(path, deadline_s=_DEADLINE_S) as shelf, Shelf(path, deadline_s=0.2) as impatient:
         other = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
         other.execute("BEGIN IMMEDIATE")
         assert shelf.holders() == (), "who only reads is not held up"
         with pytest.raises(DataError, match="was locked for 0 s") as refused:
             join(impatient)
         assert str(path) in str(refused.value)
-        threading.Timer(0.05, lambda: other.execute("COMMIT")).start()
+        threading.Timer(_HELD_S, lambda: other.execute("COMMIT")).start()
         join(shelf)
         other.close()
         assert len(shelf.holders()) == 1
 
 
 def test_a_locked_row_is_waited_for(postgres_url: str) -> None:
-    with Shelf(postgres_url) as shelf, Shelf(postgres_url, deadline_s=0.2) as impatient:
+    with Shelf(postgres_url, deadline_s=_DEADLINE_S) as shelf, Shelf(postgres_url, deadline_s=0.2) as impatient:
         holder = join(shelf)
         lease = ask(shelf, holder)
         assert lease is not None
@@ -100,7 +119,7 @@ def test_a_locked_row_is_waited_for(postgres_url: str) -> None:
             other.execute("SELECT * FROM slots FOR UPDATE")
             with pytest.raises(DataError, match="was locked"):
                 ask(impatient, holder)
-            threading.Timer(0.05, other.commit).start()
+            threading.Timer(_HELD_S, other.commit).start()
             assert ask(shelf, holder) is not None
 
 
@@ -109,7 +128,7 @@ def test_a_process_that_froze_in_a_transaction_holds_up_nobody_for_long(postgres
         holder = join(shelf)
         ask(shelf, holder)
         frozen, inside, done = (
-            Database(parse_address(postgres_url), deadline_s=0.2),
+            Database(parse_address(postgres_url), idle_s=0.5),
             threading.Event(),
             threading.Event(),
         )
