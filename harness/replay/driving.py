@@ -66,6 +66,21 @@ def load_parts(model: Mapping[str, Path], loaded: dict[str, Session]) -> tuple[P
     return None, single
 
 
+def load_policy(model: Mapping[str, Path]) -> Part:
+    """The policy of a split model alone, for features that are given; DataError when there is none."""
+    if POLICY not in model:
+        raise DataError(
+            f"features are given, and the model has no {POLICY}",
+            where="model",
+            remedy="only the policy of a model in two files can follow features that are given",
+        )
+    spec = load_spec(model[SPEC]) if SPEC in model else {}
+    policy = _part(model, POLICY, spec, {})
+    _require(policy, {"plan"}, "head")
+    _require(policy, {"features_buffer"}, "input")
+    return policy
+
+
 def _part(model: Mapping[str, Path], name: str, spec: Mapping[str, Any], loaded: dict[str, Session]) -> Part:
     sha256 = file_sha256(model[name])
     session = loaded.get(sha256) or load_session(model[name], name)
@@ -107,17 +122,18 @@ def image_feed(part: Part, pictures: PicturePairs) -> dict[str, Tensor]:
 class DrivingModel:
     """One model over one drive, a frame at a time. `outputs` (n, width) are the policy's flat outputs.
 
-    After an error of the model's own (`error`) it is left alone; the other replays of the job go on.
+    After an error of the model's own (`error`) it is left alone; the other replays of the job go on. With `split` the
+    features come from outside the policy: from the vision part, or they are given.
     """
 
-    def __init__(self, vision: Part | None, policy: Part, drive: Drive) -> None:
+    def __init__(self, vision: Part | None, policy: Part, drive: Drive, *, split: bool = False) -> None:
         self.vision = vision
         self.policy = policy
         self.error: ClosetError | None = None
         self.outputs: Tensor = np.zeros((len(drive.drivers), policy.interface.width), np.float32)
         self.desires: npt.NDArray[np.int8] = np.zeros(len(drive.drivers), np.int8)
         self._drive = drive
-        self._inputs = PolicyInputs(policy.interface, split=vision is not None)
+        self._inputs = PolicyInputs(policy.interface, split=split or vision is not None)
         self._lane_change = LaneChange()
         self._desire = 0
         self._change_probability = 0.0
@@ -132,6 +148,14 @@ class DrivingModel:
         features = None
         if self.vision is not None and vision_output is not None:
             features = _head(self.vision.interface, vision_output, "hidden_state")
+        self._run(i, features, pictures)
+
+    def follow(self, i: int, features: Tensor) -> None:
+        """Run the policy at frame `i` on features (512,) that are given."""
+        if self.error is None:
+            self._run(i, features, None)
+
+    def _run(self, i: int, features: Tensor | None, pictures: PicturePairs | None) -> None:
         self.desires[i] = self._desire
         feed = self._inputs.feed(self._state(i, self._desire), features)
         if pictures is not None:

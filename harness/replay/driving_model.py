@@ -11,7 +11,7 @@ import time
 from collections.abc import Generator, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -24,8 +24,10 @@ from harness.replay.actions import drive_actions
 from harness.replay.driving import DrivingModel, Part, PicturePairs, image_feed, load_parts
 from harness.replay.driving_channels import driving_channels
 from harness.replay.features import FeatureCache, VisionRecord
+from harness.replay.given_features import follow_features
 from harness.replay.job import Job, Outcome, Progress, ReplayRequest
-from harness.replay.options import parse_driving_model_options
+from harness.replay.models import FEATURES_TRACE
+from harness.replay.options import DrivingModelOptions, parse_driving_model_options
 from harness.replay.outputs import decode_heads
 from harness.replay.pairing import frame_drop_percent
 from harness.replay.pictures import Lookback, see
@@ -62,9 +64,19 @@ class _Frame:
 
 
 def replay_driving_model(job: Job, threads: int, progress: Progress) -> dict[str, Outcome]:
-    """Traces of all replays of `job`. An error of the recording is raised; one of a model is that replay's outcome."""
-    begin_s = time.monotonic()
+    """Traces of all replays of `job`. An error of the recording is raised; one of a model is that replay's outcome.
+
+    A policy that is given the features of a trace follows those instead of looking at pictures.
+    """
     options = parse_driving_model_options(job.options)
+    given = tuple(request for request in job.replays if FEATURES_TRACE in request.model)
+    outcomes = follow_features(job, given, progress) if given else {}
+    looking = tuple(request for request in job.replays if FEATURES_TRACE not in request.model)
+    return outcomes | (_replay_looking(replace(job, replays=looking), options, threads, progress) if looking else {})
+
+
+def _replay_looking(job: Job, options: DrivingModelOptions, threads: int, progress: Progress) -> dict[str, Outcome]:
+    begin_s = time.monotonic()
     progress("reading", 0, 0)
     scene = load_scene(job, options)
     outcomes = {request.job: Outcome() for request in job.replays}

@@ -12,6 +12,8 @@ from harness.replay.selfdrive.rules import find_rules
 VISION, POLICY = "driving_vision.onnx", "driving_policy.onnx"
 SUPERCOMBO, DRIVER_MONITORING = "driving_supercombo.onnx", "dmonitoring_model.onnx"
 SPEC = "interface.yaml"
+# Beside a policy alone: a trace whose vision features that policy is to follow.
+FEATURES_TRACE = "features.trace"
 
 _SINGLE_FILES: Mapping[str, tuple[str, ...]] = {
     "driving_model": (SUPERCOMBO, "supercombo.onnx"),
