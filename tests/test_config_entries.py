@@ -67,6 +67,14 @@ def test_an_entry_is_added_and_every_line_stays_in_its_order(folder: Path, name:
     assert not list(folder.glob(".*"))
 
 
+def test_a_comment_stays_with_the_entry_it_ends(folder: Path) -> None:
+    path = folder / "devices.yaml"
+    path.write_text(FILES["a comment at the end of an entry"])
+    add_device(path, device(folder), key="key")
+    text = path.read_text()
+    assert text.index("# lent to nobody") < text.index("mici-01:") < text.index("# and now")
+
+
 def test_a_file_is_made_where_there_is_none(folder: Path) -> None:
     path = folder / "new" / "devices.yaml"
     add_device(path, device(folder), key=str(folder / "key"))

@@ -217,6 +217,7 @@ def test_a_job_that_lost_its_device_to_the_driver_is_done_by_another(bench: Benc
         assert outcome.error is None
         assert set(outcome.files) == {"done"}
         assert len(set(began)) == 2, "not the driven one again"
+        assert [attempt.error for attempt in outcome.attempts] == [None], "the driver's right is nobody's failure"
 
 
 def test_the_real_files_of_this_machine_are_looked_at_without_harm() -> None:

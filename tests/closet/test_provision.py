@@ -345,7 +345,7 @@ def test_a_wheelhouse_is_kept_and_checked_whenever_it_is_used(pantry: Pantry, tm
     said.clear()
     assert open_wheelhouse(tmp_path, lock, HERE, offline=True, say=say) == first
     assert not said
-    first.wheels[0].path.write_bytes(b"PK damaged")
+    make_wheel(first.wheels[0].path.parent, "little_tool", {"little_tool/__init__.py": b"import evil"})
     with pytest.raises(ConfigError, match=r"no wheels for cp311 x86_64 glibc 2\.28 are kept here"):
         open_wheelhouse(tmp_path, lock, HERE, offline=True)
     assert open_wheelhouse(tmp_path, lock, HERE, source=wheels, say=say) == first
