@@ -13,6 +13,7 @@ import click
 from harness import __version__
 from harness.cli.baselines import bless
 from harness.cli.bench import bench
+from harness.cli.bisect import bisect
 from harness.cli.claims import claims
 from harness.cli.device_burn_in import burn_in
 from harness.cli.device_care import COMMANDS as DEVICE_CARE
@@ -64,7 +65,7 @@ def cli() -> None:
 
 for command in (
     check, plan, run, resume, nightly, diff, report, claims, bless, baselines, quarantine, devices, emulate, routes,
-    log, noise, bench,
+    log, noise, bisect, bench,
 ):  # fmt: skip
     cli.add_command(command)
 for part in (*DEVICE_CARE, burn_in, add, provision):
