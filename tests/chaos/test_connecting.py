@@ -30,6 +30,10 @@ def worker(tmp_path_factory: pytest.TempPathFactory, loop: Loop) -> Iterator[Wor
     found.close()
 
 
+def _close(loop: Loop, link: Link) -> None:
+    loop.call(link.close())
+
+
 def problem(worker: Worker, link: Link) -> tuple[str, float]:
     """The kind of the error that connecting through `link` ends in, "" for none, and after how long."""
     began = time.monotonic()
@@ -51,7 +55,7 @@ def test_a_beginning_that_breaks(worker: Worker, loop: Loop, harm: str) -> None:
         else:
             link.corrupt_at(way, at)
         kind, _ = problem(worker, link)
-        loop.call(link.close())
+        _close(loop, link)
         assert kind in {"", "UnreachableError", "DeviceTimeoutError"}, f"{harm} at {at} {'up' if up else 'down'}"
         assert kind or way.count < at, "what broke is noticed"
 
@@ -62,7 +66,7 @@ def test_a_beginning_that_falls_silent(worker: Worker, loop: Loop) -> None:
         links = []
         for at in (0, 30, 700, 1500):
             link = open_link(loop, worker.link.address)
-            stack.callback(lambda link=link: loop.call(link.close()))
+            stack.callback(_close, loop, link)
             link.silence_at(link.down, at, lambda: None)
             links.append(link)
         with ThreadPoolExecutor(len(links)) as pool:
