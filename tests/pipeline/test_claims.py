@@ -1,0 +1,194 @@
+"""A run's claims from logs and traces to record, gate and reports: models whose faults are known, over a real store."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from harness.errors import ConfigMistakesError, ExitCode
+from harness.intent import Answer, ClaimResult, Standing
+from harness.pipeline import execute_run
+from harness.pipeline.resume import check_same_run
+from harness.pipeline.runs import JUNIT, SUMMARY, load_run
+from harness.pipeline.spreads import load_spreads
+from harness.verdict import FindingKind, RunRecord, Verdict, gate
+from tests.pipeline.made_corpus import SUITE, Corpus, Fault, make_corpus, none, off_by
+
+IMPROVE = "expect: improve\nmetrics: {lateral_error_2s: 10 %}\n"
+UNCHANGED = "expect: unchanged\ninstead_of: all\nmetrics: {lateral_error_2s: 0.05}\n"
+
+
+NEAR, FAR = off_by(0.2, 0.05), off_by(0.5, 0.1)
+TWIN = off_by(0.201, 0.05)
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
+    """Eight drives. What was measured of them once is recalled, as it is between runs."""
+    return make_corpus(tmp_path_factory.mktemp("corpus"), 8)
+
+
+def run(
+    corpus: Corpus,
+    intent: str,
+    candidate: Fault,
+    baseline: Fault = none,
+    *,
+    name: str = "run",
+    text: str = SUITE,
+    stopped: bool = False,
+    **rest,
+) -> RunRecord:
+    path = corpus.folder / "intent.yaml"
+    path.write_text(intent)
+    request, prepared = corpus.prepared(path, text=text, only=rest.pop("only", ()), model=rest.pop("model", "new"))
+    corpus.replay(prepared, candidate, baseline, **rest)
+    stop = threading.Event()
+    if stopped:
+        stop.set()
+    folder = corpus.folder / "runs" / name
+    record = execute_run(request, prepared, corpus.store, folder=folder, observer=lambda _event: None, stop=stop)
+    assert load_run(folder) == record
+    return record
+
+
+def only_claim(record: RunRecord) -> ClaimResult:
+    assert len(record.claims) == 1
+    return record.claims[0]
+
+
+def test_nearer_to_the_driven_path_is_proved_better(corpus: Corpus):
+    record = run(corpus, IMPROVE, NEAR, FAR)
+    claim = only_claim(record)
+    assert claim.answer is Answer.BETTER
+    assert claim.candidate == pytest.approx(0.2, abs=0.05)
+    assert claim.baseline == pytest.approx(0.5, abs=0.05)
+    assert (claim.segments, claim.routes) == (8, 8)
+    decided = gate(record)
+    assert decided.exit_code is ExitCode.GATE_OPEN
+    assert decided.reason == "8 jobs passed, 1 claim held"
+    for result in record.results:  # the plan moved in every segment, and that is noted
+        assert result.verdict is Verdict.PASS
+        assert any(found.kind is FindingKind.CHANGED for check in result.checks for found in check.findings)
+    folder = corpus.folder / "runs" / "run"
+    assert "PROVED better: 10 % or more was asked for" in (folder / SUMMARY).read_text()
+    assert 'name="lateral error at 2 s"' in (folder / JUNIT).read_text()
+
+
+def test_the_other_way_is_proved_worse_and_closes_the_gate(corpus: Corpus):
+    record = run(corpus, IMPROVE.replace("10 %", "{size: 10 %, direction: higher}"), NEAR, FAR)
+    claim = only_claim(record)
+    assert claim.answer is Answer.WORSE
+    assert len(claim.worst) == 3
+    assert gate(record).exit_code is ExitCode.REGRESSION
+
+
+def test_a_twin_is_proved_equivalent(corpus: Corpus):
+    record = run(corpus, UNCHANGED, TWIN, NEAR)
+    assert only_claim(record).answer is Answer.EQUIVALENT
+    assert gate(record).is_open
+
+
+def test_exact_checks_stay_where_nothing_replaces_them(corpus: Corpus):
+    record = run(corpus, UNCHANGED.replace("instead_of: all\n", ""), TWIN, NEAR)
+    assert only_claim(record).standing is Standing.HOLDS
+    assert {result.verdict for result in record.results} == {Verdict.FAIL}
+    assert gate(record).exit_code is ExitCode.REGRESSION
+
+
+def test_three_drives_are_inconclusive_and_a_release_needs_more(corpus: Corpus):
+    three = [drive.route.log_id for drive in corpus.drives[:3]]
+    record = run(corpus, IMPROVE, NEAR, FAR, only=three)
+    assert only_claim(record).answer is Answer.INCONCLUSIVE
+    assert gate(record).exit_code is ExitCode.GATE_OPEN
+    assert gate(record).warnings == ("1 claim inconclusive",)
+    release = run(corpus, IMPROVE + "policy: release\n", NEAR, FAR, only=three, name="release")
+    assert gate(release).exit_code is ExitCode.NO_VERDICT
+
+
+def test_no_number_closes_the_gate_whatever_the_claims_say(corpus: Corpus):
+    record = run(corpus, IMPROVE, NEAR, FAR, broken=True)
+    assert [result.verdict for result in record.results].count(Verdict.FAIL) == 1
+    assert gate(record).exit_code is ExitCode.REGRESSION
+
+
+def test_without_data_there_is_no_verdict(corpus: Corpus):
+    record = run(corpus, "expect: improve\nmetrics: {lead_distance_error: }\n", NEAR, FAR)
+    claim = only_claim(record)
+    assert claim.answer is Answer.NO_DATA
+    assert gate(record).exit_code is ExitCode.NO_VERDICT
+
+
+def test_a_run_that_is_stopped_has_judged_nothing(corpus: Corpus):
+    record = run(corpus, IMPROVE, NEAR, FAR, stopped=True)
+    assert only_claim(record).answer is Answer.NO_DATA
+    assert only_claim(record).words == "not judged: the run ended before"
+    assert gate(record).exit_code is ExitCode.NO_VERDICT
+
+
+def test_unchanged_asks_for_all_that_can_be_answered(corpus: Corpus):
+    record = run(corpus, "expect: unchanged\ninstead_of: all\n", TWIN, NEAR)
+    names = {claim.metric for claim in record.claims}
+    assert "lateral_error_2s" in names
+    assert not names & {"lead_distance_error", "divergence"}
+    assert all(claim.answer is Answer.EQUIVALENT for claim in record.claims if claim.metric == "lateral_error_2s")
+    assert all(claim.segments for claim in record.claims)
+
+
+def test_a_budget_without_events_is_no_verdict(corpus: Corpus):
+    budget = "budgets: {soft disables: {types: [softDisable], new: 0}}\n"
+    record = run(corpus, IMPROVE + budget, NEAR, FAR)
+    assert [claim.answer for claim in record.claims] == [Answer.BETTER, Answer.NO_DATA]
+    assert gate(record).exit_code is ExitCode.NO_VERDICT
+
+
+def test_a_night_adds_to_the_nights_before(corpus: Corpus):
+    nightly, intent = SUITE + "policy: nightly\n", "intent: a night\n" + IMPROVE
+    halves = [[drive.route.log_id for drive in corpus.drives[part]] for part in (slice(0, 4), slice(2, 8))]
+    first, second = (
+        only_claim(run(corpus, intent, NEAR, FAR, name=name, text=nightly, only=half))
+        for name, half in zip(("one", "two"), halves, strict=True)
+    )
+    assert (first.looks, second.looks) == (1, 2)
+    assert first.p is not None
+    assert second.p is not None
+    assert second.p < first.p
+    again = only_claim(run(corpus, intent, NEAR, FAR, name="two", text=nightly, only=halves[1]))
+    assert again == second  # the same run once more is the same look
+    other = only_claim(run(corpus, intent, NEAR, FAR, name="three", text=nightly, only=halves[1], model="other"))
+    assert other.looks == 1
+
+
+def test_broken_looks_are_told_and_nothing_is_green(corpus: Corpus):
+    nightly, intent = SUITE + "policy: nightly\n", "intent: broken\n" + IMPROVE
+    run(corpus, intent, NEAR, FAR, name="one", text=nightly)
+    (path,) = (path for path in (corpus.store.home / "looks").glob("*.json") if '"broken"' in path.read_text())
+    path.write_text("{}")
+    record = run(corpus, intent, NEAR, FAR, name="two", text=nightly)
+    assert only_claim(record).answer is Answer.NO_DATA
+    assert "not the looks of earlier runs" in only_claim(record).words
+    assert gate(record).exit_code is ExitCode.NO_VERDICT
+
+
+def test_what_a_run_showed_of_the_spread_is_kept(corpus: Corpus):
+    run(corpus, IMPROVE, NEAR, FAR, name="eight")
+    spread = load_spreads(corpus.store.home)["lateral_error_2s · all"]
+    assert spread.baseline == pytest.approx(0.5, abs=0.05)
+    assert spread.deviation is not None
+    assert 0.01 < spread.deviation < 0.15
+    assert (spread.answered, spread.segments, spread.run) == (1.0, 8, "eight")
+    three = [drive.route.log_id for drive in corpus.drives[:3]]
+    run(corpus, IMPROVE, NEAR, FAR, only=three, name="few")
+    assert load_spreads(corpus.store.home)["lateral_error_2s · all"].run == "eight"  # three tell less
+
+
+def test_another_intent_is_another_run(corpus: Corpus):
+    record = run(corpus, IMPROVE, NEAR, FAR)
+    path = corpus.folder / "intent.yaml"
+    check_same_run(record, corpus.prepared(path)[1])
+    path.write_text(f"# the same, said anew\n{IMPROVE}")
+    check_same_run(record, corpus.prepared(path)[1])
+    path.write_text(IMPROVE.replace("10 %", "1 %"))
+    with pytest.raises(ConfigMistakesError, match="declares was changed"):
+        check_same_run(record, corpus.prepared(path)[1])
