@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-import fcntl
-import os
 import threading
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import sqlalchemy as sa
 
-from harness.errors import ConfigError, DataError
-from harness.shelf.database import DEADLINE_S, Database
+from harness.errors import ConfigError
+from harness.shelf.database import Database
 from harness.shelf.schema import REVISION
 
 _FOLDER = Path(__file__).parent / "migrations"
 _ONE_AT_A_TIME = threading.Lock()  # Alembic keeps what it is at in globals of the process
-_ADVISORY_LOCK = 0x636C6F736574  # "closet": any number that nobody else in this database uses
+ADVISORY_LOCK = 0x636C6F736574  # "closet": any number that nobody else in this database uses
 
 
 def upgrade(database: Database) -> None:
@@ -26,15 +21,14 @@ def upgrade(database: Database) -> None:
     if database.run(lambda _: _revision(database.engine)) == REVISION:
         return
     with _ONE_AT_A_TIME:
-        if database.address.path is not None:
-            with _file_lock(database.address.path.with_name(database.address.path.name + ".lock")):
-                database.run(lambda _: _upgrade(database))
-        else:
-            database.run(lambda _: _upgrade(database))
+        database.run(lambda _: _upgrade(database))
 
 
 def _upgrade(database: Database) -> None:
-    """In one transaction: a process that dies meanwhile leaves what was there."""
+    """In one transaction, one process after the other; one that dies meanwhile leaves what was there.
+
+    In SQLite the transaction has the file to itself from its beginning. PostgreSQL needs a lock to have it so.
+    """
     if database.address.path is not None:
         with database.engine.connect().execution_options(begin="") as connection:
             mode = connection.exec_driver_sql("PRAGMA journal_mode = WAL").scalar()
@@ -46,7 +40,7 @@ def _upgrade(database: Database) -> None:
             )
     with database.engine.connect().execution_options(begin="BEGIN IMMEDIATE") as connection, connection.begin():
         if database.address.path is None:
-            connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_ADVISORY_LOCK)))
+            connection.execute(sa.select(sa.func.pg_advisory_xact_lock(ADVISORY_LOCK)))
         _migrate(connection, str(database.address))
 
 
@@ -80,30 +74,3 @@ def _revision_of(connection: sa.Connection) -> str | None:
         return None
     found = connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar()
     return None if found is None else str(found)
-
-
-@contextmanager
-def _file_lock(path: Path) -> Iterator[None]:
-    """Hold the file for this process; the system lets go of it when the process ends."""
-    try:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-    except OSError as error:
-        raise ConfigError(f"cannot write beside the shelf: {error.strerror}", where=str(path)) from None
-    try:
-        give_up_s = time.monotonic() + DEADLINE_S
-        while not _try_lock(descriptor):
-            if time.monotonic() > give_up_s:
-                problem = f"another process has been preparing the shelf's database for {DEADLINE_S:.0f} s"
-                raise DataError(problem, where=str(path), remedy="see which process holds this file, and end it")
-            time.sleep(0.02)
-        yield
-    finally:
-        os.close(descriptor)
-
-
-def _try_lock(descriptor: int) -> bool:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 import sqlite3
 import threading
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import psycopg
@@ -19,6 +21,7 @@ from harness.errors import ConfigError, DataError
 from harness.shelf import Shelf, parse_address
 from harness.shelf.database import Database, Transaction
 from harness.shelf.schema import REVISION, metadata, slots
+from harness.shelf.upgrade import ADVISORY_LOCK
 from tests.shelf.conftest import ask, join, want
 
 # Held for longer than the database itself waits for a lock, a quarter of the deadline.
@@ -49,20 +52,42 @@ def test_the_program_knows_its_own_newest_migration() -> None:
     assert ScriptDirectory(str(folder)).get_heads() == [REVISION]
 
 
-def test_several_open_a_fresh_database_at_once(fresh_address: str) -> None:
-    barrier, opened = threading.Barrier(4), []
+def _open_at_once(address: str, begin: Callable[[], None]) -> None:
+    opened = []
 
     def open_it() -> None:
-        barrier.wait()
-        with Shelf(fresh_address) as shelf:
+        with Shelf(address) as shelf:
             opened.append(shelf.leases())
 
-    threads = [threading.Thread(target=open_it) for _ in range(barrier.parties)]
+    threads = [threading.Thread(target=open_it) for _ in range(4)]
     for thread in threads:
         thread.start()
+    begin()
     for thread in threads:
         thread.join()
     assert opened == [(), (), (), ()]
+
+
+def test_several_open_a_fresh_file_at_once(tmp_path: Path) -> None:
+    other = sqlite3.connect(tmp_path / "shelf.db", isolation_level=None, check_same_thread=False)
+    other.execute("BEGIN IMMEDIATE")
+    _open_at_once(str(tmp_path / "shelf.db"), threading.Timer(0.2, lambda: other.execute("COMMIT")).start)
+    other.close()
+
+
+def test_several_open_a_fresh_database_at_once(postgres_url: str) -> None:
+    with psycopg.connect(postgres_url, autocommit=True) as other:
+        other.execute("SELECT pg_advisory_lock(%s)", [ADVISORY_LOCK])
+
+        def begin() -> None:
+            give_up_s = time.monotonic() + 60
+            waiting = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+            while other.execute(waiting).fetchone() == (0,) and time.monotonic() < give_up_s:
+                pass
+            assert other.execute("SELECT to_regclass('leases')").fetchone() == (None,)
+            other.execute("SELECT pg_advisory_unlock(%s)", [ADVISORY_LOCK])
+
+        _open_at_once(postgres_url, begin)
 
 
 def test_an_opened_shelf_is_opened_again(fresh_address: str) -> None:
