@@ -18,16 +18,16 @@ def first_to_move(expected: Trace, observed: Trace, alignment: Alignment) -> tup
 
     Any inequality counts here, tolerance or not: the first stage with another bit is where to look.
     """
-    pictures = _first_row(
+    pictures = first_row(
         expected, observed, alignment, [n for n in expected.channels if fnmatch.fnmatchcase(n, _PICTURES)]
     )
-    features = _first_row(expected, observed, alignment, [n for n in expected.channels if n == _FEATURES])
+    features = first_row(expected, observed, alignment, [n for n in expected.channels if n == _FEATURES])
     others = [
         name
         for name, channel in expected.channels.items()
         if name != _FEATURES and not fnmatch.fnmatchcase(name, _PICTURES) and channel.exactness is Exactness.NUMERIC
     ]
-    outputs = _first_row(expected, observed, alignment, others)
+    outputs = first_row(expected, observed, alignment, others)
     rows = [row for row in (pictures, features, outputs) if row is not None]
     if not rows:
         return None
@@ -47,7 +47,7 @@ def first_to_move(expected: Trace, observed: Trace, alignment: Alignment) -> tup
     return first, f"the outputs at {at} ({same}){later}"
 
 
-def _first_row(expected: Trace, observed: Trace, alignment: Alignment, names: list[str]) -> int | None:
+def first_row(expected: Trace, observed: Trace, alignment: Alignment, names: list[str]) -> int | None:
     """The first common row in which any of the named channels, present on both sides, is unequal."""
     first: int | None = None
     for name in names:

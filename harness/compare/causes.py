@@ -1,0 +1,199 @@
+"""Which input made a candidate differ: pictures, vision features, its policy, or what it remembers of earlier frames.
+
+Told from the traces alone as far as they can tell it, and for certain from swaps: the candidate's policy over the
+baseline's features, and the other way round.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from harness.compare.align import Alignment, align
+from harness.compare.first import first_row
+from harness.compare.motion import Motion, find_motion, rms, sizes
+from harness.explanation import Cause, Moved, Swap
+from harness.trace import Exactness, Trace
+
+Floats = npt.NDArray[np.float64]
+Bools = npt.NDArray[np.bool_]
+
+CANDIDATE, BASELINE = "candidate", "baseline"
+_POLICY_FILE = "driving_policy.onnx"
+_MOSTLY, _HARDLY = 0.9, 0.1  # of a difference that is left
+_CARRIED = 0.5  # of its energy
+_UNSTEADY = 0.01  # of the difference: how far a policy over its own features may be from what it did
+
+GROUPS: Mapping[str, tuple[str, ...]] = {
+    "pictures": ("pictures.*",),
+    "features": ("features",),
+    "plan": ("position.*", "velocity.*", "acceleration.*", "orientation.*", "orientationRate.*"),
+    "action": ("action.*",),
+    "lanes": ("laneLine*", "roadEdge*"),
+    "leads": ("leadsV3.*",),
+    "meta": ("meta.*",),
+    "pose": ("pose.*", "roadTransform.*", "simPose.*", "wideFromDeviceEuler*"),
+}
+_OTHER = "other"
+
+
+@dataclass(frozen=True, slots=True)
+class Attribution:
+    """The cause in words, the share of the difference's energy that is carried over, and from which row on."""
+
+    cause: Cause
+    words: str
+    carried: float = 0.0
+    carried_from: int | None = None
+
+
+def find_groups(expected: Trace, observed: Trace) -> tuple[Moved, ...]:
+    """The groups of channels that differ in any bit, first to move first, in the order of GROUPS where together."""
+    alignment = align(expected, observed)
+    names: dict[str, list[str]] = {group: [] for group in (*GROUPS, _OTHER)}
+    for name, channel in expected.channels.items():
+        if channel.exactness is not Exactness.INFORMATIVE:
+            names[_group(name)].append(name)
+    found = []
+    for group, members in names.items():
+        row = first_row(expected, observed, alignment, members)
+        if row is not None:
+            found.append(Moved(group, int(alignment.frame_ids[row]), round(alignment.seconds(row), 6)))
+    return tuple(sorted(found, key=lambda moved: moved.first_frame))
+
+
+def _group(name: str) -> str:
+    for group, patterns in GROUPS.items():
+        if any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns):
+            return group
+    return _OTHER
+
+
+def left_over(expected: Trace, observed: Trace, motion: Motion) -> float:
+    """How far `observed` is from `expected`, as a share of `motion`; what is compared is what `motion` compares."""
+    other = find_motion(expected, observed)
+    whole = rms(motion.size)
+    part = rms(sizes(other.action if motion.by_action else other.plan))
+    return part / whole if whole else 0.0
+
+
+def attribute(
+    expected: Trace, observed: Trace, motion: Motion, swaps: Sequence[Swap], mine: Trace | None
+) -> Attribution:
+    """The cause of `motion`, expected to observed; `mine` is the candidate's policy over the baseline's features."""
+    alignment = align(expected, observed)
+    pictures = _equal(expected, observed, alignment, "pictures.*")
+    features = _equal(expected, observed, alignment, "features")
+    if not motion.size.any():
+        return Attribution(*_without_plan(expected, observed, alignment))
+    if pictures is not None and not pictures.all():
+        at = alignment.frame_ids[int(np.argmin(pictures))]
+        return Attribution(Cause.PICTURES, f"different pictures from frame {at} on: the models were not shown the same")
+    shown = "same pictures" if pictures is not None else "pictures not recorded"
+    known = {(swap.policy, swap.features): swap.left for swap in swaps}
+    control = known.get((CANDIDATE, CANDIDATE))
+    if control is not None and control > _UNSTEADY:
+        words = f"not told: over its own features the policy came out {control:.0%} of the difference away from before"
+        return Attribution(Cause.UNKNOWN, words)
+    mixed = known.get((CANDIDATE, BASELINE))
+    other = known.get((BASELINE, CANDIDATE))
+    same_policy = _same_policy(expected, observed)
+    carried, since = _carried(motion, features, _effect(observed, motion, mine, same_policy=same_policy))
+    told = None if since is None else int(motion.frame_ids[since])
+    if mixed is None:
+        return Attribution(*_unswapped(features, shown, same_policy=same_policy), carried, told)
+    words = _swap_words(mixed, other)
+    if mixed <= _HARDLY and (other is None or other >= _MOSTLY):
+        if carried >= _CARRIED:
+            words = (
+                f"state carried from frame {told} on: {carried:.0%} of the difference is in frames with equal features"
+            )
+            return Attribution(Cause.STATE, f"{words}; {_swap_words(mixed, other)}", carried, told)
+        return Attribution(Cause.VISION, f"vision features ({shown}); the policy follows: {words}", carried, told)
+    if mixed >= _MOSTLY and (other is None or other <= _HARDLY):
+        return Attribution(
+            Cause.POLICY, f"policy: with the baseline's features it still differs by {mixed:.0%}", carried, told
+        )
+    return Attribution(Cause.BOTH, f"vision and policy ({shown}): {words}", carried, told)
+
+
+def _swap_words(mixed: float, other: float | None) -> str:
+    words = f"the baseline's features remove {_removed(mixed)} of the difference"
+    return words if other is None else f"{words}, the baseline's policy {_removed(other)}"
+
+
+def _removed(left: float) -> str:
+    return f"{1.0 - left:.0%}" if left <= 1.0 else f"none (it grows to {left:.0%})"
+
+
+def _without_plan(expected: Trace, observed: Trace, alignment: Alignment) -> tuple[Cause, str]:
+    """Neither plan nor action differ where they are read."""
+    groups = [moved.group for moved in find_groups(expected, observed)]
+    if not groups:
+        return Cause.UNKNOWN, "nothing differs"
+    told = " and ".join([", ".join(groups[:-1]), groups[-1]] if len(groups) > 1 else groups)
+    cause = Cause.PICTURES if groups[0] == "pictures" else Cause.VISION if groups[0] == "features" else Cause.UNKNOWN
+    return (
+        cause,
+        f"only {told} moved; the plan 2 s ahead and the action are the same in all {len(alignment.frame_ids)} frames",
+    )
+
+
+def _unswapped(features: Bools | None, shown: str, *, same_policy: bool) -> tuple[Cause, str]:
+    """What the traces alone tell."""
+    if features is None:
+        return Cause.UNKNOWN, f"not told: no features are recorded ({shown})"
+    if features.all():
+        return Cause.POLICY, f"policy: {shown} and the same features in every frame"
+    if same_policy:
+        return Cause.VISION, f"vision features ({shown}); the policy is the same file and follows"
+    share = 1.0 - float(np.mean(features))
+    return (
+        Cause.UNKNOWN,
+        f"features differ in {share:.0%} of frames ({shown}); whether the policy differs too is not known",
+    )
+
+
+def _same_policy(expected: Trace, observed: Trace) -> bool:
+    files = [trace.provenance.get("model_files") for trace in (expected, observed)]
+    digests = [entry.get(_POLICY_FILE) if isinstance(entry, dict) else None for entry in files]
+    return digests[0] is not None and digests[0] == digests[1]
+
+
+def _equal(expected: Trace, observed: Trace, alignment: Alignment, pattern: str) -> Bools | None:
+    """(n,) frames in which all channels of `pattern` are equal; None where there are none on both sides."""
+    names = [name for name in expected.channels if fnmatch.fnmatchcase(name, pattern) and name in observed.channels]
+    equal = np.ones(len(alignment.frame_ids), bool)
+    for name in names:
+        e = alignment.of_expected(expected.channels[name].values)
+        o = alignment.of_observed(observed.channels[name].values)
+        if e.shape != o.shape:
+            return np.zeros(len(equal), bool)
+        equal &= ((e == o) | ((e != e) & (o != o))).reshape(len(equal), -1).all(axis=1)  # noqa: PLR0124 NaN
+    return equal if names else None
+
+
+def _effect(observed: Trace, motion: Motion, mine: Trace | None, *, same_policy: bool) -> Floats | None:
+    """(n,) what other features do to one and the same policy; None where that is not known."""
+    if mine is not None:
+        other = find_motion(mine, observed)
+        parts = other.action if motion.by_action else other.plan
+        found = np.zeros(len(motion.frame_ids))
+        _, ours, theirs = np.intersect1d(motion.frame_ids, other.frame_ids, assume_unique=True, return_indices=True)
+        found[ours] = sizes(parts)[theirs]
+        return found
+    return motion.size if same_policy else None
+
+
+def _carried(motion: Motion, features: Bools | None, effect: Floats | None) -> tuple[float, int | None]:
+    """The share of the energy that lies in frames with equal features, and the first of them after unequal ones."""
+    whole = float(np.sum(motion.size**2))
+    if features is None or effect is None or not whole:
+        return 0.0, None
+    held = features & (effect > 0.0)
+    share = min(float(np.sum(effect[held] ** 2)) / whole, 1.0)
+    return share, int(np.argmax(held)) if held.any() else None
