@@ -227,3 +227,18 @@ def test_the_real_files_of_this_machine_are_looked_at_without_harm() -> None:
         cwd=Path(__file__).parents[2],
     )  # fmt: skip
     assert done.stdout.strip() == "''", "this machine is in no car"
+
+
+def test_what_a_job_left_in_memory_goes_with_it(root: Path) -> None:
+    program = (
+        "import json, os\npath = '/dev/shm/' + os.environ['CLOSET_SCRATCH'] + 'x'\n"
+        "open(path, 'w').close()\nprint(json.dumps({'path': path}))"
+    )
+    with running(root) as agent:
+        agent.start(1, program)
+        path = Path(agent.progress()["path"])
+        agent.ended(1)
+        assert path.exists()
+        assert path.name.startswith(scratch_prefix(root))
+        agent.ask("clean", name="job-0-1", pin="")
+        assert not path.exists()

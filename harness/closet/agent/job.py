@@ -19,6 +19,7 @@ from typing import IO, Any
 from harness.closet.agent.bounds import MOST_PROCESSES, Bounds
 from harness.closet.agent.processes import end_processes, members
 from harness.closet.agent.refusal import Refused, described
+from harness.closet.agent.scratch import clear_scratch
 from harness.closet.agent.selfcheck import scratch_prefix
 
 _SINGLE_THREADED = (
@@ -104,6 +105,7 @@ class Job:
     def remove(self) -> None:
         """Delete the folder and free the slot."""
         shutil.rmtree(self._folder, ignore_errors=True)
+        clear_scratch(f"{scratch_prefix(self._root)}{self._command.name}-")
         self._bounds.release()
         self._lock.close()
 
@@ -120,6 +122,8 @@ class Job:
             "PYTHONHASHSEED": "0",
             "CLOSET_THREADS": command.threads,
             "CLOSET_JOB": str(self._folder),
+            # How it names what it makes in /dev/shm, so that it can be told from anybody else's and cleared away.
+            "CLOSET_SCRATCH": f"{scratch_prefix(self._root)}{command.name}-",
         }
 
     def _watch(self) -> None:

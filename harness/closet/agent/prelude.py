@@ -6,7 +6,6 @@ Clocks are not set, processor cores and their governor are left alone, and nothi
 from __future__ import annotations
 
 import os
-import shutil
 import time
 from collections.abc import Collection
 from contextlib import suppress
@@ -15,12 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from harness.closet.agent.refusal import Refused
+from harness.closet.agent.scratch import clear_scratch
 from harness.closet.agent.selfcheck import held_jobs, scratch_prefix
 
 _PARAMS = "data/params/d"
 _MOST_BYTES = 64
-_MOST_REMOVED = 1000
-_SCRATCH = ("dev/shm", "tmp")
 _OURS = b"CLOSET_JOB="
 _HOME = "/data/openpilot"
 # The last word of what started them: openpilot's manager, and processes that only live during a drive.
@@ -63,27 +61,14 @@ def refusal(why: str) -> Refused:
 
 def clear(root: Path, running: Collection[str], system: Path = Path("/")) -> int:
     """Remove what jobs of the work folder `root` that run no more left in /dev/shm and /tmp; how many there were."""
-    prefix, removed = scratch_prefix(root), 0
-    live: set[str] | None = None
-    for place in _SCRATCH:
-        with suppress(OSError), os.scandir(system / place) as entries:
-            for entry in entries:
-                if not entry.name.startswith(prefix) or removed >= _MOST_REMOVED:
-                    continue
-                live = {*running, *held_jobs(root)} if live is None else live
-                job = entry.name.removeprefix(prefix)
-                with suppress(OSError):
-                    if not job.startswith(tuple(live)) and entry.stat(follow_symlinks=False).st_uid == os.getuid():
-                        _remove(Path(entry.path))
-                        removed += 1
-    return removed
+    live: list[str] = []
 
+    def lives(rest: str) -> bool:
+        if not live:  # looked at once, and only where there is something at all
+            live.extend(("\0", *running, *held_jobs(root)))
+        return rest.startswith(tuple(live))
 
-def _remove(path: Path) -> None:
-    if path.is_symlink() or not path.is_dir():
-        path.unlink()
-    else:
-        shutil.rmtree(path)
+    return clear_scratch(scratch_prefix(root), lives, system)
 
 
 def _param(params: Path, name: str) -> str:

@@ -12,6 +12,7 @@ from typing import Any
 from harness.closet.agent import bounds
 from harness.closet.agent.environment import slots_held
 from harness.closet.agent.refusal import Refused
+from harness.closet.agent.scratch import clear_scratch
 from harness.closet.agent.selfcheck import scratch_prefix
 
 # The folders that an agent makes in its work folder. Everything in them is ours: jobs write nowhere else.
@@ -37,11 +38,7 @@ def remove(root: Path, system: Path = Path("/")) -> dict[str, Any]:
             else:
                 shutil.rmtree(path, ignore_errors=True)
     bounds.sweep(scratch_prefix(root))
-    for place in ("dev/shm", "tmp"):
-        with suppress(OSError):
-            for path in (system / place).iterdir():
-                if path.name.startswith(scratch_prefix(root)) and path.lstat().st_uid == os.getuid():
-                    _delete(path)
+    clear_scratch(scratch_prefix(root), system=system)
     for path in root.iterdir():
         if _AGENT.fullmatch(path.name):
             path.unlink(missing_ok=True)
@@ -49,13 +46,6 @@ def remove(root: Path, system: Path = Path("/")) -> dict[str, Any]:
     if not left:
         root.rmdir()
     return {"left": left[:20]}
-
-
-def _delete(path: Path) -> None:
-    if path.is_symlink() or not path.is_dir():
-        path.unlink(missing_ok=True)
-    else:
-        shutil.rmtree(path, ignore_errors=True)
 
 
 def _agents(root: Path, system: Path) -> list[int]:
