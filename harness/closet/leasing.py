@@ -221,24 +221,26 @@ class Leasing:
     def _renew(self) -> None:
         pause_s = RENEW_EVERY_S
         while not self._closing.wait(pause_s):
-            began_s = _now_s()
             try:
-                lost = self._shelf.renew(self._holder)
+                self._renew_once()
                 pause_s = RENEW_EVERY_S
             except ClosetError:
                 pause_s = _RETRY_S
-                continue
-            with self._lock:
-                for held in self._held.values():
-                    held.renewed_s = max(held.renewed_s, began_s)
-            for lease in lost:
-                if (event := self._lose(lease)) is not None:
-                    self._tell(event)
-            try:
-                self._shelf.reconcile()
-                self._see(self._shelf.healths())
-            except ClosetError:
-                continue  # the next time
+            except BaseException as error:  # noqa: BLE001 a bug of ours: raised where the run is
+                self._tell(ClosetError(f"{type(error).__name__}: {error}", where="the shelf"))
+                return
+
+    def _renew_once(self) -> None:
+        began_s = _now_s()
+        lost = self._shelf.renew(self._holder)
+        with self._lock:
+            for held in self._held.values():
+                held.renewed_s = max(held.renewed_s, began_s)
+        for lease in lost:
+            if (event := self._lose(lease)) is not None:
+                self._tell(event)
+        self._shelf.reconcile()
+        self._see(self._shelf.healths())
 
     def _lose(self, lease: Lease) -> LeaseLost | None:
         """Forget a lease, and end it on the shelf in case that still takes it for ours."""

@@ -37,7 +37,7 @@ from harness.closet.events import (
 )
 from harness.closet.leasing import Leasing
 from harness.closet.scheduler import Scheduler
-from harness.closet.scheduler_errors import refuse_impossible
+from harness.closet.scheduler_errors import refuse_impossible, refuse_twice
 from harness.closet.session import DeviceSession, Try
 from harness.closet.work import DeviceFacts, HealthChanged, JobFinished, JobStarted, PoolEvent, Work, WorkOutcome
 from harness.config.upkeep import Limits
@@ -87,6 +87,7 @@ class Pool:
         lost_after_s: float,
         cache_bytes: int | None,
     ) -> None:
+        refuse_twice("device", [device.name for device in devices])
         self._devices = {device.name: device for device in devices}
         self._blob_path, self._destination, self._on_event, self._stop = blob_path, destination, on_event, stop
         self._upkeep, self._lost_after_s = upkeep, lost_after_s

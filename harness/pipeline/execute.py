@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import itertools
 import json
+import platform
 import statistics
 import threading
 from collections.abc import Iterator, Mapping, Sequence
@@ -129,7 +130,9 @@ class Replays:
         _, bundle = code_bundle()
         self._code = store.put_bytes(bundle)
         self._shelf = self._stack.enter_context(open_shelf(store.home, fleet))
-        started = self._stack.enter_context(emulated_devices(fleet.emulated, store.home))
+        # A shelf with a URL is one of several machines, which all bring emulated workers of their own.
+        host = platform.node() if "://" in self._shelf.address else ""
+        started = self._stack.enter_context(emulated_devices(fleet.emulated, store.home, host))
         names = [device.name for device in started]  # they are this machine, which judges
         upkeep = make_upkeep(fleet, self._code, self._shelf, store.home, self._stop, unproved=names)
         self._devices = (*fleet.devices, *started)
@@ -150,11 +153,11 @@ class Replays:
 
 
 @contextmanager
-def emulated_devices(count: int, home: Path) -> Iterator[tuple[Device, ...]]:
+def emulated_devices(count: int, home: Path, host: str = "") -> Iterator[tuple[Device, ...]]:
     """Emulated workers for the time of a `with`, or none.
 
     Their folders outlive the run, so that a segment that was there is not sent again; runs at the same time get
-    folders of their own.
+    folders, and names, of their own. `host` becomes part of the names.
     """
     if not count:
         yield ()
@@ -168,14 +171,14 @@ def emulated_devices(count: int, home: Path) -> Iterator[tuple[Device, ...]]:
             except BlockingIOError:
                 continue
             with emulate(count, folder) as devices:
-                yield tuple(replace(device, name=_emulated_name(device.name, number)) for device in devices)
+                yield tuple(replace(device, name=_emulated_name(device.name, number, host)) for device in devices)
             return
 
 
-def _emulated_name(name: str, number: int) -> str:
-    """Its name on a shelf that other runs, on this machine and others, bring emulated workers of their own to."""
+def _emulated_name(name: str, number: int, host: str) -> str:
+    """Its name on a shelf that other runs bring emulated workers of their own to."""
     kind, _, ordinal = name.rpartition("-")
-    return f"{kind}-{number}-{ordinal}" if number else name
+    return "-".join(part for part in (kind, host, str(number) if number else "", ordinal) if part)
 
 
 def _history_key(task: Task) -> str:
