@@ -9,7 +9,8 @@ import subprocess
 import sys
 import threading
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -436,6 +437,71 @@ def test_a_device_that_comes_back_is_used_again(bench: Bench) -> None:
         assert len(bench.seen(DeviceConnected)) == 2
         assert outcome.attempts[1].epoch > outcome.attempts[0].epoch
         assert_clean(member.device)
+
+
+@contextmanager
+def forwarded(port: int, to: int) -> Iterator[None]:
+    """What connects to `port` of this machine reaches `to`."""
+
+    def pump(source: socket.socket, sink: socket.socket) -> None:
+        with suppress(OSError):
+            while piece := source.recv(65536):
+                sink.sendall(piece)
+            sink.shutdown(socket.SHUT_WR)
+
+    ends: list[socket.socket] = []
+    listener = socket.create_server(("127.0.0.1", port))
+
+    def serve() -> None:
+        with suppress(OSError):
+            while True:
+                near, _ = listener.accept()
+                far = socket.create_connection(("127.0.0.1", to))
+                ends.extend((near, far))
+                for pair in ((near, far), (far, near)):
+                    threading.Thread(target=pump, args=pair, daemon=True).start()
+
+    thread = threading.Thread(target=serve, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        listener.shutdown(socket.SHUT_RDWR)
+        listener.close()
+        thread.join()
+        for end in ends:
+            end.close()
+
+
+def test_a_device_that_did_not_answer_at_first_joins_in_when_it_does(
+    bench: Bench, devices, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("harness.closet.connections._LATER_PAUSES_S", (0.2,) * 100)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    late = replace(devices[1], port=port)
+    mark = bench.folder / "mark"
+    waits = f"import pathlib, time\nwhile not pathlib.Path({str(mark)!r}).exists(): time.sleep(0.01)\n{WRITES}"
+    first = bench.work(waits, only_devices=(devices[0].name,))
+    second = bench.work(WRITES)
+    with ExitStack() as stack:
+
+        def told(event: PoolEvent) -> None:
+            bench.events.append(event)
+            if isinstance(event, DeviceLost):
+                stack.enter_context(forwarded(port, devices[1].port))
+                pool.submit([second])
+
+        pool = stack.enter_context(bench.pool([devices[0], late], on_event=told))
+        pool.submit([first])
+        outcomes = {}
+        for outcome in pool.outcomes():
+            outcomes[outcome.work_id] = outcome
+            mark.touch()
+    assert [event.device for event in bench.seen(DeviceLost)] == [late.name], "it is told once"
+    assert bench.seen(DeviceLost)[0].returns is True
+    assert outcomes[second.id].attempts[0].device == late.name
+    assert outcomes[first.id].attempts[0].device == devices[0].name
 
 
 def test_a_full_disk_is_said_in_megabytes(bench: Bench) -> None:
