@@ -54,8 +54,7 @@ def figures(result: ClaimResult) -> str:
     """Both sides, the difference with its interval, and of how many segments, in a line."""
     if result.candidate is None or result.baseline is None or result.effect is None:
         return ""
-    sides = f"candidate {amount(result.candidate, result.unit, share=False, digits=3)}"
-    sides += f", baseline {amount(result.baseline, result.unit, share=False, digits=3)}"
+    sides = f"candidate {_side(result, result.candidate)}, baseline {_side(result, result.baseline)}"
     if result.share is not None and abs(result.share) <= _LARGEST_SHARE:
         moved = f"{amount(result.share, '', share=True, signed=True)}{_ends(result, result.share_interval, 100.0)}"
     else:
@@ -121,6 +120,13 @@ def moved_most(result: ClaimResult) -> str:
         return ""
     places = (f"{segment} {amount(by, result.unit, share=False, signed=True)}" for segment, by in result.worst)
     return f"\nmost in {', '.join(places)}"
+
+
+def _side(result: ClaimResult, value: float) -> str:
+    """A mean, or what was counted."""
+    if result.expect is Expectation.BUDGET and value.is_integer():
+        return f"{value:.0f} {result.unit}"
+    return amount(value, result.unit, share=False, digits=3)
 
 
 def _ends(result: ClaimResult, interval: Range, scale: float) -> str:
