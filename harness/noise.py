@@ -39,7 +39,10 @@ class ChannelNoise:
 
 @dataclass(frozen=True, slots=True)
 class NoiseFloor:
-    """What was measured for one replayer on one kind of device and runtime, and how. `when` is ISO 8601."""
+    """What was measured for one replayer on one kind of device and runtime, and how. `when` is ISO 8601.
+
+    Each segment was replayed `repeats` times with each number of `threads` (as many as usual when there is none).
+    """
 
     replayer: str
     replayer_version: str
@@ -50,6 +53,7 @@ class NoiseFloor:
     who: str = ""
     suite: str = ""
     repeats: int = 0
+    threads: tuple[int, ...] = ()
     segments: tuple[str, ...] = ()
     devices: tuple[str, ...] = ()
     model: str = ""

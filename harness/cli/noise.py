@@ -25,6 +25,7 @@ _MOST_ROWS = 20
 @click.command(
     epilog="\b\nExamples:\n"
     "  closet noise suites/pr.yaml --model models/release --repeats 5\n"
+    "  closet noise suites/pr.yaml --model models/release --threads 1 --threads 4\n"
     "  closet noise suites/pr.yaml --model models/release --twin models/release-fp16\n"
     "  closet noise --list",
     short_help="Measure how far the same software differs from itself.",
@@ -35,6 +36,12 @@ _MOST_ROWS = 20
 )
 @click.option("--twin", multiple=True, metavar="[REPLAYER=]MODEL", help="Tell how far this one is from it, too.")
 @click.option("--repeats", default=5, show_default=True, type=click.IntRange(min=2, max=1000), help="Replays of each.")
+@click.option(
+    "--threads",
+    multiple=True,
+    type=click.IntRange(1, 256),
+    help="With so many threads; may be given again.",
+)
 @click.option("--only", multiple=True, metavar="PATTERN", help="Only segments whose name contains PATTERN.")
 @click.option("--devices", "devices_file", type=click.Path(path_type=Path), metavar="FILE", help="The shelf.")
 @click.option("--list", "listed", is_flag=True, help="What was measured before.")
@@ -44,6 +51,7 @@ def noise(
     model: tuple[str, ...],
     twin: tuple[str, ...],
     repeats: int,
+    threads: tuple[int, ...],
     only: tuple[str, ...],
     devices_file: Path | None,
     listed: bool,
@@ -76,7 +84,14 @@ def noise(
         Watch(progress_console()) as watch,
     ):
         floors = measure_noise(
-            prepared, store, folder=Path(folder), repeats=repeats, twin=named, observer=watch, stop=stop
+            prepared,
+            store,
+            folder=Path(folder),
+            repeats=repeats,
+            threads=threads,
+            twin=named,
+            observer=watch,
+            stop=stop,
         )
     return _tell(floors, as_json) if floors else ExitCode.NO_VERDICT
 
@@ -86,9 +101,10 @@ def _tell(floors: tuple[NoiseFloor, ...], as_json: bool) -> int:
         echo_json([dataclasses.asdict(floor) for floor in floors])
         return ExitCode.GATE_OPEN
     for floor in floors:
+        with_threads = f" with each of {', '.join(map(str, floor.threads))} threads" if floor.threads else ""
         twin = f", held against its twin {floor.twin}" if floor.twin else ""
         click.echo(
-            f"{floor.replayer} · {floor.device_kind} · {floor.when}: {floor.repeats} replays of "
+            f"{floor.replayer} · {floor.device_kind} · {floor.when}: {floor.repeats} replays{with_threads} of "
             f"{len(floor.segments)} segments on {', '.join(floor.devices)}{twin}\n  {floor.runtime}"
         )
         if floor.is_exact:

@@ -211,6 +211,7 @@ class DeviceSession:
                     arguments=work.arguments,
                     code=work.code.sha256,
                     deadline_s=tried.deadline_s,
+                    threads=work.threads,
                 )
             except LeaseLostError as error:
                 if "is busy" not in error.problem or patience.passed or tried.cancelled.wait(_BUSY_PAUSE_S):

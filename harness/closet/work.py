@@ -22,7 +22,8 @@ class Work:
     `../../blobs/<sha256>` and `out`.
 
     `deadline_s` bounds the command, all tries together. `cost_s` is how long it is expected to take; `history_key` is
-    what tries like it are remembered under, so that the next one is known better. `only_devices` (empty: any) and
+    what tries like it are remembered under, so that the next one is known better. `threads` is how many the command may
+    use, as many as its share of the device when 0. `only_devices` (empty: any) and
     `not_devices` are names. `canary`: nobody waits for what it makes, it is run to see whether the device is well.
     """
 
@@ -39,6 +40,7 @@ class Work:
     not_devices: tuple[str, ...] = ()
     history_key: str = ""
     canary: bool = False
+    threads: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ import time
 import traceback
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from harness import __version__
@@ -23,6 +24,8 @@ from harness.pipeline.prepare import Prepared, prepare
 from harness.pipeline.quarantine import Place, Quarantine, hold
 from harness.pipeline.request import Request, render_request
 from harness.pipeline.runs import JUNIT, REQUEST, SUMMARY, write_run
+from harness.pipeline.why import WHY, explain_run, load_why, write_why
+from harness.pipeline.why_swaps import run_swaps
 from harness.plan import without
 from harness.redaction import known_secrets, redact, redact_error
 from harness.report import render_junit, render_summary
@@ -61,6 +64,7 @@ def execute_run(
         return record
 
     write_text(folder / REQUEST, render_request(request))
+    (folder / WHY).unlink(missing_ok=True)  # what is gone on with may come out otherwise
     written_s = began_s
     write(record)
     try:
@@ -76,6 +80,7 @@ def execute_run(
             priority=priority,
             observer=observer,
             stop=stop,
+            anew=request.fresh,
         ) as replays:
             judging = Judging(
                 prepared,
@@ -97,6 +102,11 @@ def execute_run(
                     written_s = time.monotonic()
                     write(record)
             judging.end()
+            if prepared.suite.why and not stop.is_set():
+                write(record)
+                judged = replace(record, results=tuple(results.values()))
+                swap = partial(run_swaps, prepared=prepared, store=store, replays=replays)
+                write_why(folder, explain_run(judged, store, most=prepared.suite.why, swap=swap))
         if not stop.is_set():
             record = replace(record, claims=judge_run(prepared, results, store, run=folder.name))
     except Exception as error:  # noqa: BLE001 whatever it was must be in the record, where the gate sees it
@@ -109,7 +119,7 @@ def execute_run(
             record = replace(record, harness_error=redact(traceback.format_exc(), known_secrets()))
     record = write(replace(record, interrupted=stop.is_set()))
     write_text(folder / JUNIT, render_junit(record))
-    write_text(folder / SUMMARY, render_summary(record, run_folder=str(folder)))
+    write_text(folder / SUMMARY, render_summary(record, str(folder), load_why(folder)))
     return record
 
 

@@ -27,6 +27,7 @@ from harness.pipeline.collect import Replayed, collect
 from harness.pipeline.events import Observer
 from harness.pipeline.shelf import open_shelf
 from harness.pipeline.upkeep import make_upkeep
+from harness.replay.models import FEATURES_TRACE
 from harness.store import Store
 
 JOB_FORMAT = 1
@@ -59,7 +60,10 @@ class Replays:
         priority: Priority,
         observer: Observer,
         stop: threading.Event,
+        anew: bool = False,
     ) -> None:
+        """With `anew` devices recall nothing of what they made of the same pictures before."""
+        self._anew = anew
         self._fleet, self._store, self._blob_paths, self._folder = fleet, store, blob_paths, folder
         self._suite, self._priority, self._observer, self._stop = suite, priority, observer, stop
         self._stack = ExitStack()
@@ -86,18 +90,23 @@ class Replays:
         label: str = "",
         only_devices: tuple[str, ...] = (),
         not_devices: tuple[str, ...] = (),
+        threads: int = 0,
     ) -> None:
-        """Have tasks replayed, also while others are. With a `label` of its own a task is replayed once more."""
+        """Have tasks replayed, also while others are. With a `label` of its own a task is replayed once more.
+
+        `threads` is how many each may use, as many as its share of the device when 0.
+        """
         if not tasks or self._stop.is_set():
             return
         pool = self._pool = self._pool or self._open()
         costs = self._shelf.costs([_history_key(task) for task in tasks])
         works = [
             replace(
-                _work(task, self._code, label),
+                _work(task, self._code, label, anew=bool(label) or self._anew),
                 cost_s=cost_s,
                 only_devices=only_devices,
                 not_devices=not_devices,
+                threads=threads,
             )
             for task, cost_s in zip(tasks, _expected_s(tasks, costs), strict=True)
         ]
@@ -184,7 +193,8 @@ def _emulated_name(name: str, number: int, host: str) -> str:
 def _history_key(task: Task) -> str:
     """What the cost of tasks like it is remembered under: the models on trial change, the work they are does not."""
     first = task.jobs[0]
-    return f"{first.segment} {first.replayer} {first.device_kind} x{len(task.jobs)}"
+    follows = " on given features" if any(entry.name == FEATURES_TRACE for entry in first.model) else ""
+    return f"{first.segment} {first.replayer} {first.device_kind} x{len(task.jobs)}{follows}"
 
 
 def _expected_s(tasks: Sequence[Task], costs: Mapping[str, float]) -> list[float]:
@@ -194,7 +204,7 @@ def _expected_s(tasks: Sequence[Task], costs: Mapping[str, float]) -> list[float
     return [costs.get(_history_key(task), task.cost_s * scale) for task in tasks]
 
 
-def _work(task: Task, code: Blob, label: str) -> Work:
+def _work(task: Task, code: Blob, label: str, *, anew: bool) -> Work:
     """The argument list and the job file for one task, with paths as they are on every device."""
     first = task.jobs[0]
     job: dict[str, Json] = {
@@ -212,7 +222,8 @@ def _work(task: Task, code: Blob, label: str) -> Work:
             for entry in task.jobs
         ],
         "output_folder": "out",
-        "cache_folder": "../../cache",
+        # A repeat that recalled what the device once made of the pictures would repeat that, right or wrong.
+        "cache_folder": None if anew else "../../cache",
     }
     return Work(
         id=json_digest([task.id, label]) if label else task.id,

@@ -35,17 +35,26 @@ def measure_noise(
     *,
     folder: Path,
     repeats: int,
+    threads: tuple[int, ...],
     twin: Mapping[str, str],
     observer: Observer,
     stop: threading.Event,
 ) -> tuple[NoiseFloor, ...]:
-    """Replay everything that is planned `repeats` times and keep the noise floor of each replayer, kind and runtime.
+    """Replay everything that is planned and keep the noise floor of each replayer, kind of device and runtime.
 
-    With a `twin` (replayer to its name) the plan's baseline is replayed too, and the floor says how far both are apart.
-    The first error of a replay is raised: a floor of what happened to work would be too low.
+    `repeats` times each, with each number of `threads`. With a `twin` (replayer to its name) the plan's baseline is
+    replayed too, and the floor says how far both are apart. The first error of a replay is raised: a floor of what
+    happened to work would be too low.
     """
     plan = prepared.plan
-    observer(Planned(folder, plan, plan.tasks * repeats, len(prepared.fleet.devices) + prepared.fleet.emulated))
+    observer(
+        Planned(
+            folder,
+            plan,
+            plan.tasks * repeats * max(1, len(threads)),
+            len(prepared.fleet.devices) + prepared.fleet.emulated,
+        )
+    )
     found = {trial.candidate.id: _Repeats(trial.candidate) for trial in plan.trials}
     beside = {trial.baseline_job.id: trial.candidate.id for trial in plan.trials if trial.baseline_job is not None}
     with Replays(
@@ -58,13 +67,14 @@ def measure_noise(
         observer=observer,
         stop=stop,
     ) as replays:
-        for number in range(repeats):
-            replays.submit(plan.tasks, label=f"repeat {number + 1}")
+        for count in threads or (0,):
+            for number in range(repeats):
+                replays.submit(plan.tasks, label=f"repeat {number + 1} with {count} threads", threads=count)
         for replayed in replays.ended():
             _take(replayed, found[beside.get(replayed.job_id, replayed.job_id)])
     if stop.is_set():
         return ()
-    floors = tuple(_floors(found, prepared, store, repeats, twin))
+    floors = tuple(_floors(found, prepared, store, repeats, threads, twin))
     for floor in floors:
         store.noise.add(floor)
     return floors
@@ -78,7 +88,12 @@ def _take(replayed: Replayed, repeats: _Repeats) -> None:
 
 
 def _floors(
-    found: Mapping[str, _Repeats], prepared: Prepared, store: Store, repeats: int, twin: Mapping[str, str]
+    found: Mapping[str, _Repeats],
+    prepared: Prepared,
+    store: Store,
+    repeats: int,
+    threads: tuple[int, ...],
+    twin: Mapping[str, str],
 ) -> Iterator[NoiseFloor]:
     groups: dict[tuple[str, str, str], list[_Repeats]] = {}
     for entry in found.values():
@@ -104,6 +119,7 @@ def _floors(
             who=getpass.getuser(),
             suite=prepared.plan.suite,
             repeats=repeats,
+            threads=threads,
             segments=tuple(sorted(str(entry.job.segment) for entry in entries)),
             devices=tuple(sorted(set().union(*(entry.devices for entry in entries)))),
             model=prepared.candidate.get(replayer, ""),

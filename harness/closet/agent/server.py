@@ -164,7 +164,7 @@ class Server:
             job_text=request["job_text"],
             arguments=tuple(request["arguments"]),
             code=request["code"],
-            threads=os.environ.get("CLOSET_THREADS") or str(max(1, (os.cpu_count() or 1) // self._slots)),
+            threads=str(int(request.get("threads") or 0) or self._threads()),
             deadline_s=float(request["deadline_s"]),
         )
         lock = (self._root / "slots" / f"{slot}.lock").open("ab")
@@ -183,6 +183,10 @@ class Server:
             raise
         self._say({"job": command.name, "prelude": before})
         return job.pid
+
+    def _threads(self) -> str:
+        """A slot's share of the processors, if not as CLOSET_THREADS says."""
+        return os.environ.get("CLOSET_THREADS") or str(max(1, (os.cpu_count() or 1) // self._slots))
 
     def do_kill(self, request: dict[str, Any]) -> list[int]:
         """End a job's processes; answers with those that survived."""
