@@ -48,11 +48,11 @@ def test_what_a_segment_costs():
 def test_no_new_one():
     kept = judge_budget(NEW, "made", spent((1, 1), (0, 2)))
     assert kept.answer is Answer.WITHIN_BUDGET
-    assert kept.figures == "candidate 1 events, baseline 3 events · −2 events, 2 segments of 2 routes"
+    assert kept.figures == "candidate 1 event, baseline 3 events · −2 events, 2 segments of 2 routes"
     over = judge_budget(NEW, "made", spent((1, 0), (0, 2)))
     assert over.answer is Answer.OVER_BUDGET
     assert over.words == (
-        "1 new, at most 0 allowed; in 1 segment only the candidate has any, in 1 only the baseline (McNemar p 1.0)"
+        "1 new, at most 0 allowed; in 1 segment only the candidate has any, in 1 only the baseline (McNemar p 1)"
         "\nmost in r0/0 +1 events"
     )
     assert judge_budget(Budget("x", rules=SOFT, new=1), "made", spent((1, 0))).answer is Answer.WITHIN_BUDGET

@@ -125,7 +125,7 @@ def moved_most(result: ClaimResult) -> str:
 def _side(result: ClaimResult, value: float) -> str:
     """A mean, or what was counted."""
     if result.expect is Expectation.BUDGET and value.is_integer():
-        return f"{value:.0f} {result.unit}"
+        return f"{value:.0f} {result.unit.removesuffix('s') if value == 1 else result.unit}"
     return amount(value, result.unit, share=False, digits=3)
 
 
