@@ -29,6 +29,7 @@ from harness.cli.results import diff, report
 from harness.cli.routes import routes
 from harness.cli.streams import complain, give_up, tell
 from harness.cli.suites import check, plan, resume, run
+from harness.cli.why import why
 from harness.errors import ClosetError, ConfigError, ExitCode, refused_here
 
 _EXAMPLES = """\b
@@ -64,8 +65,8 @@ def cli() -> None:
 
 
 for command in (
-    check, plan, run, resume, nightly, diff, report, claims, bless, baselines, quarantine, devices, emulate, routes,
-    log, noise, bisect, bench,
+    check, plan, run, resume, nightly, diff, why, report, claims, bless, baselines, quarantine, devices, emulate,
+    routes, log, noise, bisect, bench,
 ):  # fmt: skip
     cli.add_command(command)
 for part in (*DEVICE_CARE, burn_in, add, provision):

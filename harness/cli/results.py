@@ -12,6 +12,7 @@ from harness.cli.streams import tell
 from harness.compare import describe_difference
 from harness.errors import ConfigError, DataError
 from harness.pipeline.runs import closet_home, find_run, load_run
+from harness.pipeline.why import load_why
 from harness.report import render_junit, render_summary, render_trial
 from harness.store import Store
 from harness.trace import Trace, load_trace
@@ -82,7 +83,7 @@ def report(run_name: str, kind: str) -> int:
     elif kind == "json":
         text = render_record(record)
     else:
-        text = render_summary(record, run_folder=shown_path(folder))
+        text = render_summary(record, run_folder=shown_path(folder), explained=load_why(folder))
     return tell(text, gate(record).exit_code)
 
 

@@ -29,6 +29,7 @@ from harness.pipeline.quarantine import Place, check_expiry
 from harness.pipeline.request import Request, load_request
 from harness.pipeline.resume import check_same_run
 from harness.pipeline.runs import JUNIT, RECORD, REQUEST, alone_in, closet_home, find_run, load_run, new_run_folder
+from harness.pipeline.why import load_why
 from harness.report import render_summary
 from harness.verdict import RunRecord, gate, render_record
 
@@ -205,7 +206,7 @@ def _carry_out(
     with alone_in(folder), stopping(_STOPPING) as stop, Watch(console) as watch:
         record = execute_run(request, prepared, store, folder=folder, observer=watch, stop=stop)
     watch.show_verdicts(record)
-    text = render_record(record) if as_json else render_summary(record, run_folder=shown_path(folder))
+    text = render_record(record) if as_json else render_summary(record, shown_path(folder), load_why(folder))
     code = tell(text, gate(record).exit_code)
     if junit is not None:
         try:

@@ -107,27 +107,3 @@ def _spells(rows: npt.NDArray[np.intp], seconds: Floats) -> int:
 
 def _rounded(seconds: float) -> float:
     return round(float(seconds), 6)
-
-
-def growth_words(growth: Growth) -> str:
-    """`dies away: halves every 0.4 s, gone at frame 431 (21.55 s)`."""
-    if growth.course is Course.NOTHING:
-        return "no difference"
-    if growth.course is Course.MOMENTARY:
-        return "for single frames only" if growth.spells > 1 else f"for a moment at frame {growth.first_frame}"
-    words: list[str] = []
-    if growth.course is Course.GROWS and growth.doubling_s is not None:
-        words.append(f"doubles every {_duration(growth.doubling_s)}")
-    if growth.course is Course.DIES and growth.half_life_s is not None:
-        words.append(f"halves every {_duration(growth.half_life_s)}")
-    if growth.course is Course.RETURNS:
-        words.append(f"{growth.spells} spells, in {growth.share:.0%} of frames")
-    if growth.gone_frame is not None:
-        words.append(f"converged again at frame {growth.gone_frame} ({growth.gone_s:.2f} s)")
-    elif growth.course in {Course.STAYS, Course.GROWS}:
-        words.append("not back by the end")
-    return growth.course.value + (f": {', '.join(words)}" if words else "")
-
-
-def _duration(seconds: float) -> str:
-    return f"{seconds:.1f} s" if seconds >= 0.995 else f"{seconds * 1000:.0f} ms"

@@ -1,4 +1,4 @@
-"""What a difference is like, as numbers that two segments can be held together by: where, to which side, how it runs."""
+"""What a difference is like, as numbers that segments are held together by: where, to which side, how it runs."""
 
 from __future__ import annotations
 
@@ -55,7 +55,8 @@ def find_shape(name: str, segment: str, motion: Motion, road: Road, growth: Grow
     sideways = _by(lateral_conditions(road), energy[:, 0]) / whole
     along = _by(_longitudinal_conditions(road), energy[:, 1]) / whole
     bands = np.clip((road.speed / SPEED_STEP_MPS).astype(np.intp), 0, SPEED_STEPS - 1)
-    speeds = np.bincount(bands, weights=np.abs(energy).sum(axis=1) / whole, minlength=SPEED_STEPS)
+    speeds = np.zeros(SPEED_STEPS)
+    np.add.at(speeds, bands, np.abs(energy).sum(axis=1) / whole)
     signed = np.concatenate([sideways[:, 0], along[:, 0]])
     vector = np.concatenate(
         [

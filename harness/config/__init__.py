@@ -55,7 +55,7 @@ class Suite:
 
     With `confirm` a FAIL is repeated before anybody is blamed, at most `confirm_most` of them a run. `policy` says
     which answers to the claims of `intents` close the gate. Only baselines signed by one of `signers` (a file of
-    allowed signers) are used, where one is named.
+    allowed signers) are used, where one is named. Of the worst `why` trials that FAIL the cause is looked for.
     """
 
     name: str
@@ -73,6 +73,7 @@ class Suite:
     intents: tuple[Intent, ...] = ()
     policy: GatePolicy | None = None
     signers: Path | None = None
+    why: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +156,7 @@ def load_suite(path: Path) -> Suite:
         _intents(suite, path, places),
         None if suite.policy is None else make_policy(suite.policy),
         None if suite.signers is None else _resolved(folder, suite.signers),
+        why=suite.why,
     )
 
 

@@ -148,6 +148,7 @@ class SuiteFile(_Strict):
     deadline_s: float = Field(default=1800.0, gt=0, allow_inf_nan=False)
     confirm: bool = True
     confirm_most: int = Field(default=20, ge=0, le=100_000)
+    why: int = Field(default=0, ge=0, le=1000)
     quarantine: str | None = Field(default=None, min_length=1)
     intent: IntentFile | None = None
     intents: list[str] = Field(default_factory=list)

@@ -6,9 +6,11 @@ import shlex
 from collections.abc import Sequence
 
 from harness.domain import QuarantineEntry
+from harness.explanation import Explained
 from harness.report.budget import clean
 from harness.report.claims import render_claims
 from harness.report.trials import counted, devices_of, in_a_line, trial_text
+from harness.report.why import render_why
 from harness.verdict import Attempt, Closeness, JobResult, RunRecord, Verdict, gate
 
 _SHOWN_TRIALS = 20  # of a kind; the rest is counted
@@ -16,8 +18,8 @@ _SHOWN_FINDINGS = 6  # of a trial; the rest is a `closet diff` away
 _SHOWN_NOTES = 20
 
 
-def render_summary(record: RunRecord, run_folder: str) -> str:
-    """The whole run as plain text; `run_folder` is how the reader reaches it."""
+def render_summary(record: RunRecord, run_folder: str, explained: Explained | None = None) -> str:
+    """The whole run as plain text; `run_folder` is how the reader reaches it, `explained` why its trials moved."""
     decided = gate(record)
     blocks = [_header(record), _tally(record)]
     for verdict in (Verdict.FAIL, Verdict.ERROR, Verdict.QUARANTINED):
@@ -27,6 +29,8 @@ def render_summary(record: RunRecord, run_folder: str) -> str:
             blocks.append(f"{verdict.value:<7}{len(trials) - _SHOWN_TRIALS} more, in {run_folder}/junit.xml")
     if claims := render_claims(record):
         blocks.append(claims)
+    if explained is not None and (why := render_why(explained)):
+        blocks.append(why)
     if notes := _notes(record):
         more = len(notes) - _SHOWN_NOTES
         shown = [*notes[:_SHOWN_NOTES], *([f"{more} more, in {run_folder}/junit.xml"] if more > 0 else [])]
