@@ -152,6 +152,8 @@ def _action_trials() -> Iterator[Trial]:
     steps = plan_of(bend, action__desiredAcceleration=np.where(AT < 6, 0.0, 0.5))
     yield "one step", 10 / math.sqrt(239), 1e-9, told(steps, bend, "longitudinal_jerk")
     missing = np.where(AT < 6, np.nan, 0.2)
+    lost = told(plan_of(bend, action__desiredAcceleration=missing), bend, "action_not_a_number")
+    yield "actions without a number", 0.5, 1e-9, lost
     yield (
         "an action without a number",
         0.2,
