@@ -97,7 +97,7 @@ def attribute(
     known = {(swap.policy, swap.features): swap.left for swap in swaps}
     control = known.get((CANDIDATE, CANDIDATE))
     if control is not None and control > _UNSTEADY:
-        words = f"not told: over its own features the policy came out {control:.0%} of the difference away from before"
+        words = f"not told: over its own features the policy came out {_percent(control)} of the difference otherwise"
         return Attribution(Cause.UNKNOWN, words)
     mixed = known.get((CANDIDATE, BASELINE))
     other = known.get((BASELINE, CANDIDATE))
@@ -109,14 +109,15 @@ def attribute(
     words = _swap_words(mixed, other)
     if mixed <= _HARDLY and (other is None or other >= _MOSTLY):
         if carried >= _CARRIED:
-            words = (
-                f"state carried from frame {told} on: {carried:.0%} of the difference is in frames with equal features"
-            )
+            where = f"{_percent(carried)} of the difference is in frames with equal features"
+            words = f"state carried from frame {told} on: {where}"
             return Attribution(Cause.STATE, f"{words}; {_swap_words(mixed, other)}", carried, told)
-        return Attribution(Cause.VISION, f"vision features ({shown}); the policy follows: {words}", carried, told)
+        remembered = f", {_percent(carried)} of it by what is remembered" if carried >= _HARDLY else ""
+        told_words = f"vision features ({shown}); the policy follows{remembered}: {words}"
+        return Attribution(Cause.VISION, told_words, carried, told)
     if mixed >= _MOSTLY and (other is None or other <= _HARDLY):
         return Attribution(
-            Cause.POLICY, f"policy: with the baseline's features it still differs by {mixed:.0%}", carried, told
+            Cause.POLICY, f"policy: with the baseline's features it still differs by {_percent(mixed)}", carried, told
         )
     return Attribution(Cause.BOTH, f"vision and policy ({shown}): {words}", carried, told)
 
@@ -127,7 +128,11 @@ def _swap_words(mixed: float, other: float | None) -> str:
 
 
 def _removed(left: float) -> str:
-    return f"{1.0 - left:.0%}" if left <= 1.0 else f"none (it grows to {left:.0%})"
+    return _percent(1.0 - left) if left <= 1.0 else f"none (it grows to {_percent(left)})"
+
+
+def _percent(share: float) -> str:
+    return f"{100.0 * share:.0f} %"
 
 
 def _without_plan(expected: Trace, observed: Trace, alignment: Alignment) -> tuple[Cause, str]:
@@ -154,7 +159,7 @@ def _unswapped(features: Bools | None, shown: str, *, same_policy: bool) -> tupl
     share = 1.0 - float(np.mean(features))
     return (
         Cause.UNKNOWN,
-        f"features differ in {share:.0%} of frames ({shown}); whether the policy differs too is not known",
+        f"features differ in {_percent(share)} of frames ({shown}); whether the policy differs too is not known",
     )
 
 

@@ -20,7 +20,6 @@ AHEAD_S = 2.0
 # No car can do more: what is said beyond it, and a value that is not a number, counts as this much.
 MOST_MPS2, MOST_M = 10.0, 100.0
 _LEAD_SEEN = 0.5
-_STANDING_MPS = 0.3
 _SLOWEST_M = 2.0  # the plan's length over which a bend is told
 
 
@@ -58,7 +57,6 @@ class Road:
     pace: Floats
     changing_lane: Bools
     behind_lead: Bools
-    standing: Bools
 
 
 def sizes(parts: Floats) -> Floats:
@@ -133,7 +131,6 @@ def find_road(trace: Trace, frame_ids: Int64s) -> Road:
         pace,
         np.zeros(count, bool) if desire is None else desire != 0,
         np.zeros(count, bool) if lead is None else lead[:, 0] > _LEAD_SEEN,
-        speed < _STANDING_MPS,
     )
 
 

@@ -24,7 +24,7 @@ _CURVE_1PM = 0.001  # as the conditions of metrics have it
 _PACE_MPS2 = 0.5
 _WINDOW_S, _BINS = 3.0, 12
 # How much each part weighs in a distance; the profile's own weight is one.
-_COURSE, _CAUSE, _RUN, _BROKEN = 0.2, 0.4, 0.4, 1.0
+_COURSE, _CAUSE, _RUN, _BROKEN, _LEAD = 0.2, 0.4, 0.4, 1.0, 0.3
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,8 @@ class Shape:
     """A segment's difference. `sideways` and `along` (conditions, 2): its energy by condition, signed and unsigned.
 
     They are shares of the whole energy, signs weighted by size; right and ahead are positive. `speeds` (SPEED_STEPS,)
-    is its energy by speed. `vector` is what distances are taken of. `lateral_m` and `longitudinal_m` are the farthest.
+    is its energy by speed. `vector` is what distances are taken of. `lateral_m` and `longitudinal_m` are the farthest,
+    `behind_lead` is the share of the energy while a car ahead is seen.
     """
 
     name: str
@@ -45,6 +46,7 @@ class Shape:
     lateral_m: float
     longitudinal_m: float
     broken_frames: int
+    behind_lead: float
 
 
 def find_shape(name: str, segment: str, motion: Motion, road: Road, growth: Growth, cause: Cause) -> Shape:
@@ -57,6 +59,7 @@ def find_shape(name: str, segment: str, motion: Motion, road: Road, growth: Grow
     bands = np.clip((road.speed / SPEED_STEP_MPS).astype(np.intp), 0, SPEED_STEPS - 1)
     speeds = np.zeros(SPEED_STEPS)
     np.add.at(speeds, bands, np.abs(energy).sum(axis=1) / whole)
+    lead = float(np.abs(energy[road.behind_lead]).sum() / whole)
     signed = np.concatenate([sideways[:, 0], along[:, 0]])
     vector = np.concatenate(
         [
@@ -64,7 +67,7 @@ def find_shape(name: str, segment: str, motion: Motion, road: Road, growth: Grow
             _RUN * _run(told, motion.seconds),
             _COURSE * _one_of(tuple(Course), growth.course),
             _CAUSE * (_one_of(tuple(Cause), cause) if cause is not Cause.UNKNOWN else np.zeros(len(Cause))),
-            [_BROKEN * float(motion.broken.any())],
+            [_BROKEN * float(motion.broken.any()), _LEAD * lead],
         ]
     )
     return Shape(
@@ -78,6 +81,7 @@ def find_shape(name: str, segment: str, motion: Motion, road: Road, growth: Grow
         farthest(motion, 0),
         farthest(motion, 1),
         int(np.count_nonzero(motion.broken)),
+        lead,
     )
 
 

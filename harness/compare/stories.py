@@ -64,7 +64,8 @@ def _story(group: list[Shape]) -> Story:
     exemplar = _medoid(group)
     count = "1 segment" if len(group) == 1 else f"{len(group)} segments"
     cause, told = _cause_words(group)
-    words = f"{count}: {_words(group)}, {told} · exemplar {exemplar.segment}"
+    what, worst = _words(group)
+    words = f"{count}: {what}, {told}{worst} · exemplar {exemplar.segment}"
     return Story(words, tuple(shape.name for shape in group), exemplar.name, cause)
 
 
@@ -87,20 +88,22 @@ def _cause_words(group: list[Shape]) -> tuple[Cause, str]:
     return cause, _FROM[cause] + ("" if count == len(group) else f" ({count} of {len(group)})")
 
 
-def _words(group: list[Shape]) -> str:
+def _words(group: list[Shape]) -> tuple[str, str]:
+    """What the group has in common, and how far it goes at worst."""
     broken = [shape for shape in group if shape.broken_frames]
     if 2 * len(broken) > len(group):
         frames = max(shape.broken_frames for shape in broken)
-        return f"not a number on one side, in up to {frames} frame{'s' if frames > 1 else ''}"
+        return f"not a number on one side, in up to {frames} frame{'s' if frames > 1 else ''}", ""
     sideways = np.mean([shape.sideways for shape in group], axis=0)
     along = np.mean([shape.along for shape in group], axis=0)
     if not sideways[:, 1].sum() and not along[:, 1].sum():
-        return "the plan 2 s ahead did not move"
+        return "the plan 2 s ahead did not move", ""
     if sideways[:, 1].sum() >= along[:, 1].sum():
         direction, worst = _sideways_words(sideways), max(abs(shape.lateral_m) for shape in group)
     else:
         direction, worst = _along_words(along), max(abs(shape.longitudinal_m) for shape in group)
-    return f"{direction}{_speed_words(group)}; worst {worst:.2g} m at 2 s"
+    lead = " behind a car" if float(np.mean([shape.behind_lead for shape in group])) >= _NEARLY_ALL else ""
+    return f"{direction}{lead}{_speed_words(group)}", f"; worst {worst:.2g} m at 2 s"
 
 
 def _sideways_words(energy: Floats) -> str:

@@ -85,9 +85,11 @@ def _swap_words(swap: Swap) -> str:
     if swap.left is None:
         return f"{sides}: not replayed: {swap.error}"
     if swap.policy == swap.features:
-        same = "the same again, bit by bit" if swap.left == 0 else f"{swap.left:.1%} of the difference from before"
+        same = (
+            "the same again, bit by bit" if swap.left == 0 else f"{100 * swap.left:.1f} % of the difference from before"
+        )
         return f"{sides}: {same}"
-    return f"{sides}: {swap.left:.1%} of the difference is left"
+    return f"{sides}: {100 * swap.left:.1f} % of the difference is left"
 
 
 def _growth_words(growth: Growth) -> str:
@@ -102,7 +104,7 @@ def _growth_words(growth: Growth) -> str:
     if growth.course is Course.DIES and growth.half_life_s is not None:
         words.append(f"halves every {_duration(growth.half_life_s)}")
     if growth.course is Course.RETURNS:
-        words.append(f"{growth.spells} spells, in {growth.share:.0%} of frames")
+        words.append(f"{growth.spells} spells, in {100 * growth.share:.0f} % of frames")
     if growth.gone_frame is not None:
         words.append(f"converged again at frame {growth.gone_frame} ({growth.gone_s:.2f} s)")
     elif growth.course in {Course.STAYS, Course.GROWS}:
