@@ -63,12 +63,15 @@ class Swap:
     """A policy replayed over the features of the other side, held against the baseline.
 
     `policy` and `features` say whose they are. `left` is the share of the difference that is left, root of mean square
-    over frames; None where it was not replayed, and `error` says why.
+    over frames; None where it was not replayed, and `error` says why. `sideways` and `along` are the same of either
+    alone; None where that hardly differs.
     """
 
     policy: str
     features: str
     left: float | None = None
+    sideways: float | None = None
+    along: float | None = None
     trace: str = ""
     error: str = ""
 

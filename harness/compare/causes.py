@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import fnmatch
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
 from harness.compare.align import Alignment, align
 from harness.compare.first import first_row
+from harness.compare.growth import GONE
 from harness.compare.motion import Motion, find_motion, rms, sizes
 from harness.explanation import Cause, Moved, Swap
 from harness.trace import Exactness, Trace
@@ -26,6 +27,7 @@ CANDIDATE, BASELINE = "candidate", "baseline"
 _POLICY_FILE = "driving_policy.onnx"
 _MOSTLY, _HARDLY = 0.9, 0.1  # of a difference that is left
 _CARRIED = 0.5  # of its energy
+_LEAST_MPS2, _LEAST_M = 0.01, 0.01  # root of mean square: less on one axis is not told of by itself
 _UNSTEADY = 0.01  # of the difference: how far a policy over its own features may be from what it did
 
 GROUPS: Mapping[str, tuple[str, ...]] = {
@@ -73,12 +75,16 @@ def _group(name: str) -> str:
     return _OTHER
 
 
-def left_over(expected: Trace, observed: Trace, motion: Motion) -> float:
-    """How far `observed` is from `expected`, as a share of `motion`; what is compared is what `motion` compares."""
-    other = find_motion(expected, observed)
-    whole = rms(motion.size)
-    part = rms(sizes(other.action if motion.by_action else other.plan))
-    return part / whole if whole else 0.0
+def hold_swap(expected: Trace, trace: Trace, motion: Motion, swap: Swap) -> Swap:
+    """`swap`, whose trace this is, with how far it is from `expected` as shares of `motion`."""
+    other = find_motion(expected, trace)
+    whole, part = (each.action if motion.by_action else each.plan for each in (motion, other))
+    floor = _LEAST_MPS2 if motion.by_action else _LEAST_M
+    axes = [
+        rms(part[:, axis]) / size if (size := rms(whole[:, axis])) >= floor else None for axis in range(whole.shape[1])
+    ]
+    size = rms(sizes(whole))
+    return replace(swap, left=rms(sizes(part)) / size if size else 0.0, sideways=axes[0], along=axes[1])
 
 
 def attribute(
@@ -107,19 +113,43 @@ def attribute(
     if mixed is None:
         return Attribution(*_unswapped(features, shown, same_policy=same_policy), carried, told)
     words = _swap_words(mixed, other)
-    if mixed <= _HARDLY and (other is None or other >= _MOSTLY):
-        if carried >= _CARRIED:
-            where = f"{_percent(carried)} of the difference is in frames with equal features"
-            words = f"state carried from frame {told} on: {where}"
-            return Attribution(Cause.STATE, f"{words}; {_swap_words(mixed, other)}", carried, told)
+    cause = _cause(mixed, other)
+    axes = _axes(swaps)
+    if len({each for each, _ in axes}) > 1:
+        parts = "; ".join(said for _, said in axes)
+        return Attribution(Cause.BOTH, f"vision and policy ({shown}): {parts}", carried, told)
+    if cause is Cause.VISION and carried >= _CARRIED:
+        where = f"{_percent(carried)} of the difference is in frames with equal features"
+        return Attribution(Cause.STATE, f"state carried from frame {told} on: {where}; {words}", carried, told)
+    if cause is Cause.VISION:
         remembered = f", {_percent(carried)} of it by what is remembered" if carried >= _HARDLY else ""
-        told_words = f"vision features ({shown}); the policy follows{remembered}: {words}"
-        return Attribution(Cause.VISION, told_words, carried, told)
+        words = f"vision features ({shown}); the policy follows{remembered}: {words}"
+    elif cause is Cause.POLICY:
+        words = f"policy: with the baseline's features it still differs by {_percent(mixed)}"
+    else:
+        words = f"vision and policy ({shown}): {words}"
+    return Attribution(cause, words, carried, told)
+
+
+def _cause(mixed: float, other: float | None) -> Cause:
+    """By what is left with the candidate's policy over the baseline's features, and the other way round."""
+    if mixed <= _HARDLY and (other is None or other >= _MOSTLY):
+        return Cause.VISION
     if mixed >= _MOSTLY and (other is None or other <= _HARDLY):
-        return Attribution(
-            Cause.POLICY, f"policy: with the baseline's features it still differs by {_percent(mixed)}", carried, told
-        )
-    return Attribution(Cause.BOTH, f"vision and policy ({shown}): {words}", carried, told)
+        return Cause.POLICY
+    return Cause.BOTH
+
+
+def _axes(swaps: Sequence[Swap]) -> list[tuple[Cause, str]]:
+    """The cause of what differs sideways and of what differs along, each where it is worth telling."""
+    found = []
+    for name in ("sideways", "along"):
+        known = {(swap.policy, swap.features): getattr(swap, name) for swap in swaps}
+        mixed, other = known.get((CANDIDATE, BASELINE)), known.get((BASELINE, CANDIDATE))
+        if mixed is not None:
+            cause = _cause(mixed, other)
+            found.append((cause, f"{name} from the {cause}, {_swap_words(mixed, other)}"))
+    return found
 
 
 def _swap_words(mixed: float, other: float | None) -> str:
@@ -199,6 +229,6 @@ def _carried(motion: Motion, features: Bools | None, effect: Floats | None) -> t
     whole = float(np.sum(motion.size**2))
     if features is None or effect is None or not whole:
         return 0.0, None
-    held = features & (effect > 0.0)
+    held = features & (effect > GONE * effect.max())
     share = min(float(np.sum(effect[held] ** 2)) / whole, 1.0)
     return share, int(np.argmax(held)) if held.any() else None

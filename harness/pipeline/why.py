@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from harness.compare.align import align
-from harness.compare.causes import BASELINE, CANDIDATE, attribute, find_groups, left_over
+from harness.compare.causes import BASELINE, CANDIDATE, attribute, find_groups, hold_swap
 from harness.compare.first import first_to_move
 from harness.compare.growth import find_growth
 from harness.compare.motion import Motion, find_motion, find_road, rms
@@ -184,7 +184,7 @@ def _held_against(
         trace = store.load_trace(replayed.trace_sha256)
         # A side over its own features should give what that side gave; every other is held against the baseline.
         own = observed if policy == features == CANDIDATE else expected
-        swaps.append(Swap(policy, features, left_over(own, trace, motion), replayed.trace_sha256))
+        swaps.append(hold_swap(own, trace, motion, Swap(policy, features, trace=replayed.trace_sha256)))
         if (policy, features) == (CANDIDATE, BASELINE):
             mine = trace
     return tuple(swaps), mine

@@ -89,7 +89,13 @@ def _swap_words(swap: Swap) -> str:
             "the same again, bit by bit" if swap.left == 0 else f"{100 * swap.left:.1f} % of the difference from before"
         )
         return f"{sides}: {same}"
-    return f"{sides}: {100 * swap.left:.1f} % of the difference is left"
+    axes = [
+        f"{100 * share:.1f} % {name}"
+        for share, name in ((swap.sideways, "sideways"), (swap.along, "along"))
+        if share is not None
+    ]
+    apart = f" ({', '.join(axes)})" if len(axes) > 1 else ""
+    return f"{sides}: {100 * swap.left:.1f} % of the difference is left{apart}"
 
 
 def _growth_words(growth: Growth) -> str:
