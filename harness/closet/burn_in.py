@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.special import betaincinv
-from scipy.stats import theilslopes
 
 from harness.errors import ErrorDescription
 
@@ -97,6 +96,8 @@ def measure_drift(rounds: Sequence[Round]) -> Drift | None:
     timed = timed[:: -(-len(timed) // _MOST_FOR_DRIFT) or 1]
     if len(timed) < _LEAST_FOR_DRIFT or timed[-1][0] - timed[0][0] < _LEAST_FOR_DRIFT_S:
         return None
+    from scipy.stats import theilslopes  # noqa: PLC0415 half a second, for this line alone
+
     began_h, run_s = np.array(timed).T / np.array([[3600.0], [1.0]])
     slope, _, low, high = theilslopes(run_s, began_h, CONFIDENCE)
     median_s = float(np.median(run_s))

@@ -124,7 +124,8 @@ class WorkDone:
 class WorkFailed:
     """The work under this lease did not end well; nothing of it runs any more.
 
-    `known_epoch` is the slot's last one on the device, when that refused ours as stale.
+    `known_epoch` is the slot's last one on the device, when that refused ours as stale. `answered`: of a canary that
+    ran to its end, and whose answer is wrong.
     """
 
     device: str
@@ -134,6 +135,7 @@ class WorkFailed:
     measurements: dict[str, float] = field(default_factory=dict)
     log_tail: str = ""
     known_epoch: int = 0
+    answered: bool = False
 
 
 @dataclass(frozen=True, slots=True)

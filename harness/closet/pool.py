@@ -271,7 +271,16 @@ class Pool:
             # So that the scheduler hears of the lost device first, and does not give it the same work again.
             session.declared_down.wait(self._lost_after_s + _TICK_S)
         self._inbox.put(
-            WorkFailed(device.name, tried.slot, tried.epoch, error, came.measurements, came.log_tail, came.known_epoch)
+            WorkFailed(
+                device.name,
+                tried.slot,
+                tried.epoch,
+                error,
+                came.measurements,
+                came.log_tail,
+                came.known_epoch,
+                answered=came.error is None,
+            )
         )
 
     def _verified(self, device: Device, files: Mapping[str, Path]) -> ErrorDescription | None:

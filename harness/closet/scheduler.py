@@ -261,7 +261,8 @@ class Scheduler:
         if onroad:
             bench.busy_driving(now_s)
         if work is None or work.canary:
-            return [] if onroad else self._canary_over(bench, error)
+            answered = isinstance(event, WorkFailed) and event.answered
+            return [] if onroad else self._canary_over(bench, error, answered=answered)
         item = self._items[work.id]
         item.spent_s += 0.0 if slot.runs_since_s is None else now_s - slot.runs_since_s
         if onroad and not self._stopped and item.turned_away < _MOST_TURNED_AWAY:
@@ -291,13 +292,13 @@ class Scheduler:
         crashed = sorted({attempt.device for attempt in item.attempts if is_crash(attempt)} - {bench.name})
         return [told for name in crashed for told in self._doubt(self._benches[name], reason)]
 
-    def _canary_over(self, bench: Bench, error: ErrorDescription | None) -> list[Instruction]:
+    def _canary_over(self, bench: Bench, error: ErrorDescription | None, *, answered: bool) -> list[Instruction]:
         if self._stopped or bench.blocked:
             return []
         if error is None:
             return self._proved(bench)
         self._look_for_hopeless = True
-        if not bench.failed_canary(error):
+        if not bench.failed_canary(error, answered=answered):
             return []
         done: list[Instruction] = [SetHealth(bench.name, bench.health, bench.reason)]
         if bench.name in self._recoverable:

@@ -1,8 +1,10 @@
 """Devices as the scheduler sees them: their slots, what they hold, and whether they may be trusted with a job. Pure.
 
 A device is trusted when it is healthy, or when its kind has no canary. One that is unknown or suspect runs its canary
-first, alone and on its first slot. A canary that fails quarantines it; one that could not be judged (a lost lease, a
-file that is missing here) is tried a few times, then the device is left alone for this run.
+first, alone and on its first slot. A canary with a wrong answer quarantines it; one that came to no answer has a second
+go first: a kill that was meant for something else, a cable, are no reason to take a device off the shelf. One that could
+not be judged (a lost lease, a file that is missing here) is tried a few times, then the device is left alone for this
+run.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ from harness.errors import DeviceTimeoutError, DeviceUnhealthyError, ErrorDescri
 _BLOCKED = {Health.QUARANTINED, Health.DISABLED}
 _LEAST_PAUSE_S, _LONGEST_PAUSE_S, _LONGER = 0.6, 2.0, 1.2
 _MOST_UNJUDGED = 3  # canaries in a row that could not be judged
-_MOST_LOST = 2  # canaries in a row during which the device went away
+_MOST_CUT_SHORT = 2  # canaries in a row that came to no answer: a signal, a deadline, a device that went away
 _ONROAD_PAUSE_S = 60.0
 _UNJUDGED = {"LeaseLostError", "DataError", "ConfigError", "ClosetError", "NotRun"}
 
@@ -67,7 +69,7 @@ class Bench:
     recovering: bool = False
     recovered: bool = False
     unjudged: int = 0
-    lost_in_canary: int = 0
+    cut_short: int = 0
     left_alone: ErrorDescription | None = None
 
     @property
@@ -165,37 +167,40 @@ class Bench:
         """Its canary gave the right answer."""
         self.recovered = False
         self.health, self.reason, self.doubted_here = Health.HEALTHY, "", False
-        self.unjudged = self.lost_in_canary = 0
+        self.unjudged = self.cut_short = 0
 
     def brought_back(self, error: ErrorDescription | None) -> None:
-        """Its recovery hook ended; without an error its canary decides."""
-        self.recovering = False
-        if error is None and self.blocked:
+        """Its recovery hook ended; without an error its canary decides, unless others took the device meanwhile."""
+        ours, self.recovering = self.recovering, False
+        if error is None and ours and self.blocked:
             self.seen(Health.UNKNOWN, "")
             self.recovered = True
 
-    def failed_canary(self, error: ErrorDescription) -> bool:
-        """Its canary did not; whether that is enough to quarantine it."""
+    def failed_canary(self, error: ErrorDescription, *, answered: bool) -> bool:
+        """Its canary did not, or `answered` wrongly; whether that is enough to quarantine it."""
         if error.kind in _UNJUDGED:
             self.unjudged += 1
             if self.unjudged >= _MOST_UNJUDGED:
                 self.left_alone = error
             return False
-        if error.kind == UnreachableError.__name__:
-            self.lost_in_canary += 1
-            if self.lost_in_canary < _MOST_LOST:
+        if not answered:
+            self.cut_short += 1
+            if self.cut_short < _MOST_CUT_SHORT:
                 return False
-        self.health, self.reason, self.doubted_here = Health.QUARANTINED, f"canary: {error.problem}", False
+        named = error.problem.startswith(("canary ", "the canary"))
+        self.health, self.reason = Health.QUARANTINED, error.problem if named else f"canary: {error.problem}"
+        self.doubted_here = False
         self.recovered = False
         return True
 
     def seen(self, state: Health, reason: str) -> None:
         """What others say of it. Our own doubts are cleared by our own canary only."""
         if state in _BLOCKED:
-            self.health, self.reason, self.doubted_here, self.recovered = state, reason, False, False
+            self.health, self.reason, self.doubted_here = state, reason, False
+            self.recovering = self.recovered = False  # it is not for this run to bring it back any more
         elif self.blocked:
             self.health, self.reason, self.left_alone = Health.UNKNOWN, "", None
-            self.unjudged = self.lost_in_canary = 0
+            self.unjudged = self.cut_short = 0
         elif state is Health.SUSPECT and self.health is not Health.SUSPECT and self.canary is not None:
             self.health, self.reason = state, reason
         elif state is Health.HEALTHY and self.health is Health.SUSPECT and not self.doubted_here:

@@ -22,6 +22,7 @@ from harness.closet.scheduler import Scheduler
 from harness.closet.work import Work
 from harness.domain import Device
 from harness.errors import ErrorDescription
+from tests.closet.simulation import WRONG
 
 
 @dataclass
@@ -62,7 +63,7 @@ class Desk:
         return self.tell(WorkDone(device, slot, epoch, **more), now_s)
 
     def failed(self, device: str, slot: int, epoch: int, error: ErrorDescription, now_s: float = 0.0) -> list[Any]:
-        return self.tell(WorkFailed(device, slot, epoch, error), now_s)
+        return self.tell(WorkFailed(device, slot, epoch, error, answered=error is WRONG), now_s)
 
 
 def desk(works: Iterable[Work], devices: Sequence[Device], **options: Any) -> Desk:

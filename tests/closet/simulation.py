@@ -552,7 +552,10 @@ class World:
         rng = self.rng
         answer: WorkDone | WorkFailed
         error = self._outcome(truth, start.work)
-        answer = WorkDone(*place, start.epoch) if error is None else WorkFailed(*place, start.epoch, error)
+        if error is None:
+            answer = WorkDone(*place, start.epoch)
+        else:
+            answer = WorkFailed(*place, start.epoch, error, answered=error is WRONG)
         if error is not DRIVES and rng.random() < 0.9:
             self._soon(run, WorkRuns(*place, start.epoch), 0.2)
         if not self.calm and rng.random() < 0.02:

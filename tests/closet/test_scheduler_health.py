@@ -111,7 +111,7 @@ def test_a_device_on_which_crashed_what_runs_elsewhere_is_doubted() -> None:
 def test_a_wrong_canary_quarantines_and_the_work_goes_elsewhere() -> None:
     shop = shop_of([work("a")], 2)
     told = shop.failed("d0", 0, 1, WRONG, 1.0)
-    assert SetHealth("d0", Health.QUARANTINED, f"canary: {WRONG.problem}") in told
+    assert SetHealth("d0", Health.QUARANTINED, WRONG.problem) in told
     assert starts(told) == [(CANARY, "d1", 0, 1)]
     assert starts(shop.done("d1", 0, 1, 2.0)) == [("a", "d1", 0, 2)]
     assert finishes(shop.done("d1", 0, 2, 3.0))["a"].error is None
@@ -125,7 +125,7 @@ def test_when_all_that_could_are_quarantined_the_works_end_and_say_why() -> None
     error = told["a"].error
     assert error is not None
     assert error.kind == "DeviceUnhealthyError"
-    assert f"d0: quarantined: canary: {WRONG.problem}" in error.problem
+    assert f"d0: quarantined: {WRONG.problem}" in error.problem
     assert "d1: disabled: being repaired" in error.problem
 
 
@@ -150,6 +150,39 @@ def test_a_device_that_goes_away_in_its_canary_has_a_second_go() -> None:
     assert healths(shop.down("d0", LOST, 1.0, returns=True)) == [("d0", Health.SUSPECT)]
     assert starts(shop.up("d0", 2.0, epochs=(1,), proved=True)) == [(CANARY, "d0", 0, 2)]
     assert healths(shop.down("d0", LOST, 3.0, returns=True)) == [("d0", Health.QUARANTINED)]
+
+
+@pytest.mark.parametrize("error", [CRASH, SLOW, SICK, FULL])
+def test_a_canary_that_comes_to_no_answer_has_a_second_go(error: ErrorDescription) -> None:
+    shop = shop_of([work("a")])
+    told = shop.failed("d0", 0, 1, error, 1.0)
+    assert healths(told) == []
+    assert starts(told) == [(CANARY, "d0", 0, 2)]
+    told = shop.failed("d0", 0, 2, error, 2.0)
+    assert SetHealth("d0", Health.QUARANTINED, f"canary: {error.problem}") in told
+    assert set(finishes(told)) == {"a"}
+
+
+def test_a_second_go_that_is_right_clears_the_first() -> None:
+    shop = shop_of([work("a")])
+    shop.failed("d0", 0, 1, CRASH, 1.0)
+    assert starts(shop.done("d0", 0, 2, 2.0)) == [("a", "d0", 0, 3)]
+    shop.done("d0", 0, 3, 3.0)
+    shop.tell(Suspicion("d0", "differs alone"), 4.0)
+    shop.tell(Submit((work("b"),)), 5.0)
+    told = shop.failed("d0", 0, 4, CRASH, 6.0)
+    assert healths(told) == [], "in a row, not in a run"
+    assert starts(told) == [(CANARY, "d0", 0, 5)]
+
+
+def test_a_recovery_does_not_end_the_quarantine_of_another_that_came_meanwhile() -> None:
+    shop = shop_of([work("a")], recoverable=("d0",))
+    assert any(isinstance(i, Recover) for i in shop.failed("d0", 0, 1, WRONG, 1.0))
+    told = shop.tell(HealthSeen("d0", Health.QUARANTINED, "a person has it open"), 2.0)
+    assert "a person has it open" in finishes(told)["a"].error.problem
+    shop.tell(Submit((work("b"),)), 3.0)
+    told = shop.tell(Recovered("d0"), 60.0)
+    assert not [i for i in told if isinstance(i, Ask | SetHealth)]
 
 
 def test_a_device_that_was_lost_proves_itself_when_it_returns() -> None:
