@@ -199,10 +199,11 @@ class _Comparison:
     def _severity(self, found: Divergence, check: Check) -> Severity:
         if not check.blocks:
             return Severity.NOTE
-        if not check.replaced or found.kind is not FindingKind.CHANGED:
+        if not check.replaced:
             return Severity.BLOCK
-        peaks = (values[found.interval.peak] for values in self._values(found.channel))
-        finite = all(np.isfinite(values).all() for values in peaks if values.dtype.kind == "f")
+        peaks = [interval.peak for interval in (found.interval, *found.later)]
+        sides = [values[peaks] for values in self._values(found.channel)]
+        finite = all(np.isfinite(values).all() for values in sides if values.dtype.kind == "f")
         return Severity.NOTE if finite else Severity.BLOCK
 
     def _in_words(self, structural: list[Finding], divergences: list[Divergence], check: Check) -> tuple[Finding, ...]:

@@ -163,6 +163,16 @@ STATISTICS_MUTANTS: tuple[StatisticsMutant, ...] = (
         ),
     ),
     *_of(
+        "compare/compare.py",
+        ("infinity is a movement", "return Severity.NOTE if finite else Severity.BLOCK", "return Severity.NOTE"),
+        ("a movement closes the gate", "return Severity.NOTE if finite else Severity.BLOCK", "return Severity.BLOCK"),
+        (
+            "only the first stretch",
+            "for interval in (found.interval, *found.later)]",
+            "for interval in (found.interval,)]",
+        ),
+    ),
+    *_of(
         "compare/budgets.py",
         ("one new one is free", "over = new > budget.new", "over = new > budget.new + 1"),
         (

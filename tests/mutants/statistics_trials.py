@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
+from harness.compare import compare_traces
 from harness.compare.budgets import Spent, judge_budget
 from harness.compare.statistics import Look, Pairs, Question, judge_claims, sum_routes
 from harness.compare.statistics.bootstrap import bca_ends, bootstrap_intervals
@@ -19,7 +20,7 @@ from harness.compare.statistics.rates import mcnemar_p, rate_above_p
 from harness.compare.statistics.sequential import above_zero_p, always_valid_p, confidence_sequence
 from harness.compare.statistics.signflip import sign_flip_p
 from harness.compare.statistics.student import equivalence_p, smallest_effect, smallest_margin, standard_error
-from harness.domain import EventRules
+from harness.domain import Check, EventRules
 from harness.intent import (
     PR_POLICY,
     RELEASE_POLICY,
@@ -32,7 +33,8 @@ from harness.intent import (
     GatePolicy,
     Size,
 )
-from harness.verdict import RunRecord, gate
+from harness.verdict import RunRecord, gate, judge
+from tests.mutants.comparison_trials import values
 from tests.statistics.simulation import Design, differences, pairs_of
 from tests.test_verdict import Verdict, record_of
 
@@ -235,6 +237,16 @@ def _policies() -> Iterator[Trial]:
         for policy, code in ((PR_POLICY, pr), (RELEASE_POLICY, release)):
             name = f"{policy.name}: {expect.value}, {answer.value}"
             yield name, code, lambda policy=policy, expect=expect, answer=answer: decided(policy, claim(expect, answer))
+    check = Check("plan", ("value",), replaced=True)
+    much = [0.5 * (frame % 40 == 10) for frame in range(400)]
+    for name, said, numbers in (
+        ("replaced, moved", "PASS", [0.0, 0.5]),
+        ("replaced, no number", "FAIL", [0.0, np.nan]),
+        ("replaced, infinite", "FAIL", [0.0, np.inf]),
+        ("replaced, infinite at last", "FAIL", [*much, 0.0, np.inf]),
+    ):
+        sides = values(*[0.0] * len(numbers)), values(*numbers)
+        yield name, said, lambda sides=sides: judge(compare_traces(*sides, (check,)), None).value
     yield "a claim that vanished", "3", lambda: decided(PR_POLICY, planned_claims=("made: one",))
     lax = GatePolicy("lax", *[Action.WARN] * 4)
     yield "no data under any policy", "3", lambda: decided(lax, claim(IMPROVE, Answer.NO_DATA))
