@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import importlib
 import sys
 import traceback
 from contextlib import suppress
@@ -11,25 +12,7 @@ from typing import Any
 import click
 
 from harness import __version__
-from harness.cli.baselines import bless
-from harness.cli.bench import bench
-from harness.cli.bisect import bisect
-from harness.cli.claims import claims
-from harness.cli.device_burn_in import burn_in
-from harness.cli.device_care import COMMANDS as DEVICE_CARE
-from harness.cli.devices import devices
-from harness.cli.emulators import emulate
-from harness.cli.ledger import baselines
-from harness.cli.logs import log
-from harness.cli.nightly import nightly
-from harness.cli.noise import noise
-from harness.cli.provisioning import add, provision
-from harness.cli.quarantine import quarantine
-from harness.cli.results import diff, report
-from harness.cli.routes import routes
 from harness.cli.streams import complain, give_up, tell
-from harness.cli.suites import check, plan, resume, run
-from harness.cli.why import why
 from harness.errors import ClosetError, ConfigError, ExitCode, refused_here
 
 _EXAMPLES = """\b
@@ -44,8 +27,43 @@ Exit codes: 0 gate open · 1 regression · 2 usage or configuration · 3 no verd
 """
 
 
+_MODULES = {
+    "baselines": "ledger",
+    "bench": "bench",
+    "bisect": "bisect",
+    "bless": "baselines",
+    "check": "suites",
+    "claims": "claims",
+    "devices": "device_group",
+    "diff": "results",
+    "emulate": "emulators",
+    "log": "logs",
+    "nightly": "nightly",
+    "noise": "noise",
+    "plan": "suites",
+    "quarantine": "quarantine",
+    "report": "results",
+    "resume": "suites",
+    "routes": "routes",
+    "run": "suites",
+    "why": "why",
+}
+"""The module of each command. Only what is asked for is loaded: together they need most of our libraries."""
+
+
 class _Closet(click.Group):
     """The commands, for a reader who may stop reading (`| head`): click itself would make that exit code 1."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 click gives it
+        """Names of all commands."""
+        return sorted(_MODULES)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 as above
+        """The command of this name, loaded now; None where there is none."""
+        if cmd_name not in _MODULES:
+            return None
+        command: click.Command = getattr(importlib.import_module(f"harness.cli.{_MODULES[cmd_name]}"), cmd_name)
+        return command
 
     def invoke(self, ctx: click.Context) -> Any:
         """The command's exit code; 0 where its output was not read to the end and it had no other to give."""
@@ -62,15 +80,6 @@ class _Closet(click.Group):
 @click.version_option(__version__, prog_name="closet")
 def cli() -> None:
     """Replay recorded drives through the next driving software and decide whether it may go out."""
-
-
-for command in (
-    check, plan, run, resume, nightly, diff, why, report, claims, bless, baselines, quarantine, devices, emulate,
-    routes, log, noise, bisect, bench,
-):  # fmt: skip
-    cli.add_command(command)
-for part in (*DEVICE_CARE, burn_in, add, provision):
-    devices.add_command(part)
 
 
 def main(arguments: list[str] | None = None) -> int:

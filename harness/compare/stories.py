@@ -12,8 +12,6 @@ from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
-from scipy.cluster.hierarchy import fcluster, linkage
-from scipy.spatial.distance import pdist, squareform
 
 from harness.compare.shapes import SPEED_STEP_MPS, Shape
 from harness.explanation import Cause, Story
@@ -48,6 +46,9 @@ def find_stories(shapes: Sequence[Shape], most: int = MOST_STORIES) -> tuple[Sto
 def _grouped(shapes: list[Shape], most: int) -> list[list[Shape]]:
     if len(shapes) == 1:
         return [shapes]
+    from scipy.cluster.hierarchy import fcluster, linkage  # noqa: PLC0415 slow to load, and seldom is there a story
+    from scipy.spatial.distance import pdist  # noqa: PLC0415 as above
+
     # Rounded, so that the last bits of a sum decide no tie.
     apart = np.round(pdist(np.stack([shape.vector for shape in shapes])), 9)
     tree = linkage(apart, "average")
@@ -72,6 +73,8 @@ def _story(group: list[Shape]) -> Story:
 def _medoid(group: list[Shape]) -> Shape:
     if len(group) < 3:
         return max(group, key=lambda shape: abs(shape.lateral_m) + abs(shape.longitudinal_m))
+    from scipy.spatial.distance import pdist, squareform  # noqa: PLC0415 slow to load, and seldom is there a story
+
     apart = squareform(np.round(pdist(np.stack([shape.vector for shape in group])), 9))
     return group[int(np.argmin(np.round(apart.sum(axis=1), 6)))]
 

@@ -85,7 +85,8 @@ class Child:
 
 def _serve() -> None:
     import harness.__main__  # noqa: PLC0415 - only in this process, which is there to have it
-    import harness.cli  # noqa: PLC0415
+    import harness.cli.nightly  # noqa: PLC0415
+    import harness.cli.suites  # noqa: PLC0415
     import harness.closet.pool  # noqa: PLC0415
 
     living: set[int] = set()

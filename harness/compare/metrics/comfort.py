@@ -12,7 +12,6 @@ from functools import cache
 
 import numpy as np
 import numpy.typing as npt
-from scipy.signal import savgol_filter
 
 from harness.compare.metrics.horizon import STEP_S, grid, grid_operator
 from harness.compare.metrics.tally import Series, check_series
@@ -187,6 +186,8 @@ def _paired(known: Bools, follows: Bools) -> Bools:
 @cache
 def _derivative(window: int, order: int) -> Floats:
     """(51, 51): a Savitzky-Golay derivative over the grid, as scipy takes it, edges included."""
+    from scipy.signal import savgol_filter  # noqa: PLC0415 half a second, of which most commands need nothing
+
     size = len(grid(COMFORT_S))
     matrix: Floats = savgol_filter(np.eye(size), window, _ORDER, deriv=order, delta=STEP_S, axis=0)
     return matrix

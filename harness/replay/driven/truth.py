@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from scipy.signal import savgol_filter
 
 from harness.domain import Json
 from harness.errors import DataError
@@ -133,6 +132,8 @@ def _course(motion: Motion) -> tuple[Floats, Floats]:
     curvature = motion.rate_radps[:, 2] / np.maximum(forward, _LEAST_SPEED_MPS)
     if len(forward) < _SMOOTHED_SAMPLES:
         return curvature, np.full(len(forward), np.nan)
+    from scipy.signal import savgol_filter  # noqa: PLC0415 half a second, of which most commands need nothing
+
     # Steps are not quite equal: what is differentiated is speed and time alike.
     seconds = (motion.t_ns - motion.t_ns[0]) / 1e9
     slope, pace = (savgol_filter(each, _SMOOTHED_SAMPLES, _ORDER, deriv=1) for each in (forward, seconds))
