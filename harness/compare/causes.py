@@ -116,8 +116,8 @@ def attribute(
     cause = _cause(mixed, other)
     axes = _axes(swaps)
     if len({each for each, _ in axes}) > 1:
-        parts = "; ".join(said for _, said in axes)
-        return Attribution(Cause.BOTH, f"vision and policy ({shown}): {parts}", carried, told)
+        parts = "\n".join(said for _, said in axes)
+        return Attribution(Cause.BOTH, f"vision and policy ({shown})\n{parts}", carried, told)
     if cause is Cause.VISION and carried >= _CARRIED:
         where = f"{_percent(carried)} of the difference is in frames with equal features"
         return Attribution(Cause.STATE, f"state carried from frame {told} on: {where}; {words}", carried, told)

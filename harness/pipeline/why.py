@@ -59,7 +59,7 @@ class _Seen:
 def explain_run(
     record: RunRecord, store: Store, *, most: int, swap: Swapper, segments: Sequence[str] = ()
 ) -> Explained:
-    """Why the trials of a run that FAILed moved: stories of all, and an explanation of each of the worst `most`.
+    """Why the trials of a run that FAILed moved: stories of all, and an explanation each of `most`, the worst first.
 
     With `segments` those are explained, whatever came of them. An error of ours that hinders it becomes a note.
     """
@@ -78,8 +78,8 @@ def explain_run(
         except ClosetError as error:
             notes.append(f"{result.segment} is not told: {error.problem}")
     ranked = sorted(seen.values(), key=lambda entry: entry.badness)
-    worst = [entry for entry in ranked if not segments or entry.result in wanted]
-    worst = worst if segments else worst[:most]
+    told = [entry for entry in ranked if entry.result.verdict is Verdict.FAIL]
+    worst = [entry for entry in ranked if entry.result in wanted] if segments else _worst(told, most)
     if worst:
         try:
             swaps = swap([entry.result for entry in worst])
@@ -89,7 +89,6 @@ def explain_run(
         for entry in worst:
             if entry.result.name in swaps:
                 seen[entry.result.name] = _look(entry.result, store, swaps[entry.result.name])
-    told = [seen[result.name].shape for result in failed if result.name in seen]
     others = sum(result.verdict is Verdict.FAIL for result in record.results) - len(failed)
     if others:
         notes.append(f"{others} more FAILed without two traces of {REPLAYER}; closet diff shows them")
@@ -97,10 +96,17 @@ def explain_run(
         record.run,
         REPLAYER,
         len(failed),
-        find_stories(told),
+        find_stories([seen[entry.result.name].shape for entry in told]),
         tuple(seen[entry.result.name].explanation for entry in worst),
         "\n".join(notes),
     )
+
+
+def _worst(ranked: Sequence[_Seen], most: int) -> list[_Seen]:
+    """The worst of all, the exemplar of each story, then the next worst: at most so many, the worst first."""
+    exemplars = {story.exemplar for story in find_stories([entry.shape for entry in ranked])}
+    order = sorted(range(len(ranked)), key=lambda place: (place > 0, ranked[place].result.name not in exemplars, place))
+    return [ranked[place] for place in sorted(order[:most])]
 
 
 def swap_anew(folder: Path, store: Store, observer: Observer, stop: threading.Event) -> Swapper:

@@ -72,7 +72,7 @@ def _size_words(told: Explanation) -> str:
     ):
         if abs(metres) >= 0.005:
             words.append(f"{abs(metres):.2f} m {more if metres > 0 else less}")
-    plan = [f"plan at 2 s at most {' and '.join(words)} of the baseline"] if words else []
+    plan = [f"plan at 2 s up to {' and '.join(words)}"] if words else []
     if told.action_mps2:
         plan.append(f"wanted acceleration {told.action_mps2:.2g} m/s² apart (root of mean square)")
     if told.not_a_number_frames:

@@ -137,7 +137,7 @@ def test_each_axis_may_have_a_cause_of_its_own():
     found = told(trace(pull=LATE, features=LATE), OWN, *mixed, mine=trace())
     assert found.cause is Cause.BOTH
     assert found.words == (
-        "vision and policy (same pictures): sideways from the vision, the baseline's features remove 100 % of the "
-        "difference, the baseline's policy 0 %; along from the policy, the baseline's features remove 0 % of the "
+        "vision and policy (same pictures)\nsideways from the vision, the baseline's features remove 100 % of the "
+        "difference, the baseline's policy 0 %\nalong from the policy, the baseline's features remove 0 % of the "
         "difference, the baseline's policy 100 %"
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,16 +15,19 @@ from fixtures.make import Demo
 from harness.compare.causes import BASELINE, CANDIDATE, attribute, hold_swap
 from harness.compare.growth import find_growth
 from harness.compare.motion import find_motion
+from harness.errors import DeviceError
 from harness.explanation import Cause, Course, Explained, Explanation, Swap
 from harness.pipeline import execute_run, prepare
 from harness.pipeline.request import ModelChoice, Request
 from harness.pipeline.runs import SUMMARY
 from harness.pipeline.why import WHY, explain_run, load_why, swap_anew
+from harness.pipeline.why_swaps import Swapped
 from harness.replay.__main__ import main as replay
 from harness.store import Store
 from harness.trace import Trace, load_trace, write_trace
-from harness.verdict import RunRecord, Verdict
+from harness.verdict import JobResult, RunRecord, Verdict
 from tests.cli.conftest import SUITE
+from tests.compare.conftest import make
 from tests.replay.conftest import make_recording, recording, split_model, write_job
 
 __all__ = ["make_recording", "recording", "split_model", "write_job"]
@@ -136,20 +139,56 @@ def test_stories_of_a_run_that_is_over_and_swaps_that_are_stored(lab: Lab) -> No
 
 def test_one_file_cannot_be_swapped(lab: Lab) -> None:
     """And nobody pretends that it can: what the traces tell is told."""
-    lab.run("single", lab.demo.models["supercombo"])
-    found = lab.told("single")
-    if not found.explanations:  # the same weights, so that it may come out the same
-        (told,) = explain_run(
-            lab.run("single-more", lab.demo.models["supercombo"]),
-            lab.store,
-            most=1,
-            swap=swap_anew(lab.folder / "single", lab.store, ignore, threading.Event()),
-            segments=[str(lab.demo.segments[0])],
-        ).explanations
-    else:
-        (told,) = found.explanations
+    record = lab.run("single", lab.demo.models["supercombo"])
+    swap = swap_anew(lab.folder / "single", lab.store, ignore, threading.Event())
+    segment = str(lab.demo.segments[0])
+    (told,) = explain_run(record, lab.store, most=0, swap=swap, segments=[segment]).explanations
     assert "one file, which cannot be swapped" in told.note
     assert told.swaps == ()
+
+
+def made(name: str, store: Store, folder: Path, pull: float, frames: slice) -> JobResult:
+    """A trial that FAILed: what is asked of the car differs by `pull` m/s² in some frames."""
+    traces = []
+    for size in (0.0, pull):
+        wanted = np.zeros(100)
+        wanted[frames] = size
+        arrays = {"action.desiredAcceleration": wanted, "features": np.zeros((100, 4)), "vEgo": np.full(100, 9.0)}
+        path = folder / f"{name}-{size}.trace"
+        write_trace(path, make(arrays, segment=name))
+        traces.append(store.put_file(path).sha256)
+    return JobResult(
+        f"{name} · driving_model · mici", name, "driving_model", "mici", Verdict.FAIL,
+        baseline_trace=traces[0], candidate_trace=traces[1],
+    )  # fmt: skip
+
+
+def test_the_worst_and_the_exemplars_are_swapped_and_what_is_missing_is_said(tmp_path: Path) -> None:
+    asked: list[list[str]] = []
+
+    def swap(results: Sequence[JobResult]) -> dict[str, Swapped]:
+        asked.append([result.segment for result in results])
+        raise DeviceError("no device answers", where="the shelf", remedy="look at it")
+
+    with Store(tmp_path / "home") as store:
+        sizes = {"d/a/0": 1.0, "d/b/0": 4.0, "d/c/0": 2.0, "d/d/0": 3.0}
+        failed = [made(name, store, tmp_path, size, slice(30, 90)) for name, size in sizes.items()]
+        failed[0] = replace(failed[0], verdict=Verdict.PASS)
+        other = replace(failed[1], name="x", replayer="selfdrive_state")
+        record = RunRecord("r", "s", "", (), {}, {}, (), {}, (*failed, other))
+        told = explain_run(record, store, most=2, swap=swap)
+        assert asked == [["d/b/0", "d/d/0"]], "no plan moved, so that all are one story; its exemplar is any"
+        assert [each.cause for each in told.explanations] == [Cause.POLICY, Cause.POLICY], "the features were the same"
+        assert told.failed == 3
+        assert [len(story.segments) for story in told.stories] == [3]
+        assert told.note.split("\n") == [
+            "nothing was swapped: the shelf: no device answers (look at it)",
+            "1 more FAILed without two traces of driving_model; closet diff shows them",
+        ]
+        explain_run(record, store, most=2, swap=swap, segments=["d/a/0"])
+        assert asked[1:] == [["d/a/0"]], "who is asked for is told of, whatever came of it"
+        explain_run(record, store, most=0, swap=swap)
+        assert len(asked) == 2
 
 
 def test_a_glance_that_is_remembered_is_state_carried_over(recording, split_model, write_job, monkeypatch) -> None:

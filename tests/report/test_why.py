@@ -54,7 +54,7 @@ def test_as_text():
         " difference\n"
         "  first      vision features at frame 412 (20.60 s) (same pictures); the policy follows\n"
         "  moved      features and plan at frame 412 (20.60 s), then action at frame 413\n"
-        "  size       plan at 2 s at most 0.38 m right and 0.12 m behind of the baseline, wanted acceleration 0.21 m/s²"
+        "  size       plan at 2 s up to 0.38 m right and 0.12 m behind, wanted acceleration 0.21 m/s²"
         " apart (root of mean square)\n"
         "  course     dies away: halves every 420 ms, converged again at frame 460 (23.00 s)\n"
         "  swapped    the candidate's policy over the candidate's features: the same again, bit by bit\n"
