@@ -12,6 +12,7 @@ import os
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from urllib.parse import unquote
 
 from harness.errors import ErrorDescription
 
@@ -36,6 +37,8 @@ _SIGNED = re.compile(
     rf"(?P<head>[?&;](?:X-Amz-[A-Za-z-]{{1,40}}|sig|signature|key)=){_NOT_YET}[^\s&;'\"]+", re.IGNORECASE
 )
 _ADDRESS = re.compile(rf"(?P<head>\b[A-Za-z][A-Za-z0-9+.-]{{0,30}}://[^\s:/@'\"]{{0,128}}:){_NOT_YET}[^\s/@'\"]+(?=@)")
+_USER_PASSWORD = re.compile(r"[^:/]*://[^:/]*:[^@]*@")  # as SQLAlchemy reads it: it may hold / and ?
+_PARAMETER = re.compile(r"[?&;#]([^=&;#]*)=")
 _AUTHORIZATION = re.compile(
     rf"(?P<head>\b(?:authorization['\"]?[ ]?[:=][ ]?['\"]?(?:[a-z]+[ ])?|bearer[ ])){_NOT_YET}[^\s'\",\[]{{6,}}",
     re.IGNORECASE,
@@ -79,6 +82,13 @@ def redact_error(error: ErrorDescription, known: Iterable[str] = ()) -> ErrorDes
     known = tuple(known)
     problem, where, remedy = (redact(words, known) for words in (error.problem, error.where, error.remedy))
     return replace(error, problem=problem, where=where, remedy=remedy)
+
+
+def holds_password(address: str) -> bool:
+    """Whether an address `scheme://…` holds a password: after the user, or as a parameter such as `sslpassword`."""
+    return bool(_USER_PASSWORD.match(address)) or any(
+        "password" in unquote(name).lower() for name in _PARAMETER.findall(address.partition("://")[2])
+    )
 
 
 def _without_keys(text: str) -> str:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
 from typing import Annotated
-from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from harness.domain import DeviceKind
+from harness.redaction import holds_password
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,8 +94,7 @@ class BurnInFile(_Strict):
 
 
 def _without_password(address: str) -> str:
-    parts = urlsplit(address)
-    if "://" in address and (parts.password is not None or "password=" in parts.query.lower()):
+    if holds_password(address):
         raise ValueError("a password does not belong in a file: use PGPASSFILE, or set CLOSET_SHELF")
     return address
 

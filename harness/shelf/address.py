@@ -10,6 +10,7 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 from harness.errors import ConfigError
+from harness.redaction import holds_password
 
 _EXAMPLE = "a path, or postgresql://user@host/database"
 
@@ -40,7 +41,7 @@ def parse_address(text: str, from_file: bool = False) -> Address:
         backend = url.get_backend_name()
     except (ArgumentError, ValueError):  # the text is not shown: nobody knows what of it is a password
         raise ConfigError("not an address of a shelf", remedy=f"write {_EXAMPLE}") from None
-    if from_file and (url.password is not None or _secret_keys(url)):
+    if from_file and holds_password(text):
         raise ConfigError(
             "a password in the address of the shelf",
             where=_shown(url),

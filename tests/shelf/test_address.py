@@ -7,8 +7,11 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
 
 from harness.errors import ConfigError
+from harness.redaction import holds_password
 from harness.shelf import Shelf, parse_address
 
 
@@ -33,7 +36,15 @@ def test_a_server(scheme: str) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["postgresql://ann:hunter2@db/closet", "postgresql://ann@db/closet?password=hunter2", "postgresql://:hunter2@"],
+    [
+        "postgresql://ann:hunter2@db/closet",
+        "postgresql://ann@db/closet?password=hunter2",
+        "postgresql://:hunter2@",
+        "postgresql://ann@db/closet?sslmode=require&sslpassword=hunter2",
+        "postgresql://db/closet?a=b#&password=hunter2",
+        "postgresql://db/closet?pass%77ord=hunter2",
+        "postgresql://ann:hunter2?x@db/closet",
+    ],
 )
 def test_a_password_in_a_file_is_refused(text: str) -> None:
     with pytest.raises(ConfigError) as refused:
@@ -49,6 +60,16 @@ def test_a_password_in_a_file_is_refused(text: str) -> None:
 def test_what_is_no_address(text: str) -> None:
     with pytest.raises(ConfigError):
         parse_address(text)
+
+
+@given(st.text("ab:/?#&=@%", max_size=12).map(lambda text: text.replace("a", "password")))
+def test_what_the_database_would_take_for_a_password_is_none_in_a_file(rest: str) -> None:
+    try:
+        url = make_url(f"postgresql://{rest}")
+    except (ArgumentError, ValueError):
+        return
+    if url.password is not None or any("password" in key for key in url.query):
+        assert holds_password(f"postgresql://{rest}")
 
 
 @given(st.text(max_size=40))
