@@ -223,11 +223,12 @@ class Kill:
 
 @dataclass(frozen=True, slots=True)
 class SetHealth:
-    """Tell the shelf what is known of the device now."""
+    """Tell the shelf what is known of the device now. `recovered`: a hook ran, and its canary after that is right."""
 
     device: str
     state: Health
     reason: str
+    recovered: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from harness.closet.events import Ask, Denied, GiveBack, Granted, HealthSeen, LeaseLost, SetHealth, Start
-from harness.domain import Device, Health, Lease, Priority, Want
+from harness.domain import Device, Lease, Priority, Want
 from harness.errors import ClosetError
 from harness.shelf import LOST_AFTER_S, RENEW_EVERY_S, DeviceHealth, Shelf
 
@@ -92,15 +92,8 @@ class Leasing:
             self._requests.put(lambda: self._must(lambda: self._shelf.release(held.lease, back.outcome)))
 
     def set_health(self, told: SetHealth) -> None:
-        """What this run found out about a device. Healthy: it was brought back, and proved it."""
-        recovered = told.state is Health.HEALTHY
-        self._requests.put(
-            lambda: self._must(
-                lambda: self._shelf.set_health(
-                    told.device, told.state, reason=told.reason, by=self._name, recovered=recovered
-                )
-            )
-        )
+        """What this run found out about a device. Recovered: that ends the quarantine it put the device in itself."""
+        self._requests.put(lambda: self._must(lambda: self._set_health(told)))
 
     def remember(
         self, device: str, *, cost_key: str, started_s: float, ended_s: float, error_kind: str, canary: bool
@@ -210,6 +203,18 @@ class Leasing:
             self._tell(Granted(ask.device, ask.slot, lease.epoch))
         if not granted:
             self._tell(Denied(ask.device, ask.slot))
+
+    def _set_health(self, told: SetHealth) -> None:
+        noted = self._shelf.set_health(
+            told.device,
+            told.state,
+            reason=told.reason,
+            by=self._name,
+            recovered=told.recovered,
+            quarantined_by=self._name,
+        )
+        if not noted:  # somebody else was first, and their word stands
+            self._see(self._shelf.healths())
 
     def _tell_wants(self) -> None:
         wants, now_s = self._wants, _now_s()

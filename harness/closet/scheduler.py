@@ -261,8 +261,7 @@ class Scheduler:
         if onroad:
             bench.busy_driving(now_s)
         if work is None or work.canary:
-            answered = isinstance(event, WorkFailed) and event.answered
-            return [] if onroad else self._canary_over(bench, error, answered=answered)
+            return [] if onroad else self._canary_over(bench, event)
         item = self._items[work.id]
         item.spent_s += 0.0 if slot.runs_since_s is None else now_s - slot.runs_since_s
         if onroad and not self._stopped and item.turned_away < _MOST_TURNED_AWAY:
@@ -292,13 +291,13 @@ class Scheduler:
         crashed = sorted({attempt.device for attempt in item.attempts if is_crash(attempt)} - {bench.name})
         return [told for name in crashed for told in self._doubt(self._benches[name], reason)]
 
-    def _canary_over(self, bench: Bench, error: ErrorDescription | None, *, answered: bool) -> list[Instruction]:
+    def _canary_over(self, bench: Bench, event: WorkDone | WorkFailed) -> list[Instruction]:
         if self._stopped or bench.blocked:
             return []
-        if error is None:
+        if isinstance(event, WorkDone):
             return self._proved(bench)
         self._look_for_hopeless = True
-        if not bench.failed_canary(error, answered=answered):
+        if not bench.failed_canary(event.error, answered=event.answered):
             return []
         done: list[Instruction] = [SetHealth(bench.name, bench.health, bench.reason)]
         if bench.name in self._recoverable:
@@ -309,9 +308,9 @@ class Scheduler:
 
     def _proved(self, bench: Bench) -> list[Instruction]:
         """The judge of the canary has told the shelf already; that a quarantine is over, it leaves to be said."""
-        recovered = bench.recovered
+        told = SetHealth(bench.name, Health.HEALTHY, "recovered, and its canary is right", bench.recovered)
         bench.proved()
-        return [SetHealth(bench.name, bench.health, "recovered, and its canary is right")] if recovered else []
+        return [told] if told.recovered else []
 
     def _overdue(self, now_s: float) -> list[Instruction]:
         """The device's own deadline should have come first: this one is for an answer that never comes."""

@@ -2,9 +2,8 @@
 
 A device is trusted when it is healthy, or when its kind has no canary. One that is unknown or suspect runs its canary
 first, alone and on its first slot. A canary with a wrong answer quarantines it; one that came to no answer has a second
-go first: a kill that was meant for something else, a cable, are no reason to take a device off the shelf. One that could
-not be judged (a lost lease, a file that is missing here) is tried a few times, then the device is left alone for this
-run.
+go first: a kill meant for something else, or a cable, is no reason to take a device off the shelf. One that could not
+be judged (a lost lease, a file that is missing here) is tried a few times, then the device is left alone for this run.
 """
 
 from __future__ import annotations

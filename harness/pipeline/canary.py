@@ -126,10 +126,18 @@ class Judge:
         for name in (known.device, known.confirmed_by):
             health = self._shelf.health(name)
             if health.state is Health.QUARANTINED and _words(known.answer) in health.reason:
-                self._doubt(name, "others confirmed its canary's answer")
+                self._doubt(name, "others confirmed its canary's answer", health.by)
 
-    def _doubt(self, device: str, reason: str) -> None:
-        self._shelf.set_health(device, Health.SUSPECT, reason=reason, by=BY_VOTE, recovered=True)
+    def _doubt(self, device: str, reason: str, quarantined_by: str = "") -> None:
+        """Suspect from now on; a quarantine ends by that if it is the given one's."""
+        self._shelf.set_health(
+            device,
+            Health.SUSPECT,
+            reason=reason,
+            by=BY_VOTE,
+            recovered=bool(quarantined_by),
+            quarantined_by=quarantined_by,
+        )
 
 
 def disagreement(device: str, answer: str, known: CanaryAnswer) -> str:

@@ -42,10 +42,19 @@ def health(transaction: Transaction, device: str) -> DeviceHealth:
 
 
 def set_health(
-    transaction: Transaction, device: str, state: Health, *, reason: str, by: str, by_person: bool, recovered: bool
+    transaction: Transaction,
+    device: str,
+    state: Health,
+    *,
+    reason: str,
+    by: str,
+    by_person: bool = False,
+    recovered: bool = False,
+    quarantined_by: str = "",
 ) -> bool:
     """True when the device's state is this one now, for this reason."""
     row = _locked(transaction, device)
+    recovered = recovered and quarantined_by in {"", row.changed_by}
     if not by_person and not _may_follow(Health(row.state), state, recovered):
         return False
     changed = {"state": state.value, "reason": reason, "changed_by": by}
@@ -65,7 +74,7 @@ def canary_passed(transaction: Transaction, device: str, runtime: str) -> None:
     transaction.execute(sa.update(devices).where(devices.c.name == device).values(passed))
     reason = "passed its canary"
     healthy = Health.HEALTHY
-    set_health(transaction, device, healthy, reason=reason, by="canary", by_person=False, recovered=False)
+    set_health(transaction, device, healthy, reason=reason, by="canary")
 
 
 def history(transaction: Transaction, device: str, limit: int) -> tuple[HealthChange, ...]:

@@ -141,17 +141,25 @@ class Shelf:
         return self._database.read(health.healths)
 
     def set_health(
-        self, device: str, state: Health, *, reason: str, by: str, by_person: bool = False, recovered: bool = False
+        self,
+        device: str,
+        state: Health,
+        *,
+        reason: str,
+        by: str,
+        by_person: bool = False,
+        recovered: bool = False,
+        quarantined_by: str = "",
     ) -> bool:
         """Change what is known of a device; its history is kept. False when this may not follow what it is now.
 
-        The first cause stays. A quarantine ends by a person or, with `recovered`, by a recovery hook that ran; a
-        device that is disabled is enabled by a person alone.
+        The first cause stays. A quarantine ends by a person or, with `recovered`, by a recovery hook that ran: where
+        `quarantined_by` is given, only a quarantine that is that one's. A device that is disabled is enabled by a
+        person alone.
         """
+        told = {"reason": reason, "by": by, "quarantined_by": quarantined_by}
         return self._database.write(
-            lambda t: health.set_health(
-                t, device, state, reason=reason, by=by, by_person=by_person, recovered=recovered
-            )
+            lambda t: health.set_health(t, device, state, **told, by_person=by_person, recovered=recovered)
         )
 
     def health_history(self, device: str, limit: int = 50) -> tuple[HealthChange, ...]:

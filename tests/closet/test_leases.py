@@ -11,11 +11,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from queue import SimpleQueue
 
 import pytest
 
 from harness.closet.canary import Canary, passed_with
 from harness.closet.emulator import emulated_closet
+from harness.closet.events import HealthSeen, SetHealth
+from harness.closet.leasing import Leasing
 from harness.closet.pool import Upkeep
 from harness.closet.work import DeviceConnected, DeviceLost, HealthChanged, JobFinished, JobStarted, WorkOutcome
 from harness.config.upkeep import Limits
@@ -298,6 +301,48 @@ def test_a_quarantined_device_that_a_hook_brought_back_is_used_again(bench: Benc
     assert bench.run([work], emulated[:1], upkeep=upkeep)[work.id].error is None
     assert [name for name, _ in tried] == [emulated[0].name]
     assert shelf.health(emulated[0].name).state is Health.HEALTHY
+
+
+@contextmanager
+def holder(shelf: Shelf, device: Device, run: str, heard: SimpleQueue[object]) -> Iterator[Leasing]:
+    leasing = Leasing(shelf, [device], run=run, suite="", priority=Priority.PROMPT, tell=heard.put)
+    assert heard.get(timeout=10) == HealthSeen(device.name, Health.UNKNOWN)
+    try:
+        yield leasing
+    finally:
+        leasing.close()
+
+
+def test_a_recovery_of_one_run_does_not_lift_the_quarantine_of_another_or_of_a_person(
+    bench: Bench, shelf: Shelf, emulated
+) -> None:
+    name = emulated[0].name
+    shelf.register(emulated[0])
+    sick = SetHealth(name, Health.QUARANTINED, "wrong answer")
+    well = SetHealth(name, Health.HEALTHY, "recovered", recovered=True)
+    ours, theirs = SimpleQueue[object](), SimpleQueue[object]()
+    with (
+        Shelf(bench.folder / "shelf.db") as other,
+        holder(shelf, emulated[0], "ours", ours) as here,
+        holder(other, emulated[0], "theirs", theirs) as there,
+    ):
+        here.set_health(sick)
+        assert eventually(lambda: shelf.health(name).by == "run ours")
+        there.set_health(sick)
+        assert theirs.get(timeout=10) == HealthSeen(name, Health.QUARANTINED, "wrong answer"), "told at once"
+        there.set_health(well)
+        assert theirs.get(timeout=10) == HealthSeen(name, Health.QUARANTINED, "wrong answer"), "it is not theirs to end"
+        here.set_health(replace(well, recovered=False))
+        here.set_health(well)
+        assert eventually(lambda: shelf.health(name).state is Health.HEALTHY)
+        here.set_health(sick)
+        assert eventually(lambda: shelf.health(name).state is Health.QUARANTINED)
+        shelf.set_health(name, Health.QUARANTINED, reason="I have it open", by="ann", by_person=True)
+        here.set_health(well)
+        assert ours.get(timeout=10) == HealthSeen(name, Health.QUARANTINED, "I have it open")
+    assert (shelf.health(name).state, shelf.health(name).by) == (Health.QUARANTINED, "ann")
+    states = [change.state for change in reversed(shelf.health_history(name))]
+    assert states == [Health.QUARANTINED, Health.HEALTHY, Health.QUARANTINED, Health.QUARANTINED]
 
 
 def test_a_device_beyond_its_limits_gets_no_job_and_says_why(bench: Bench, emulated) -> None:

@@ -72,6 +72,17 @@ def test_who_may_leave_what(shelf: Shelf) -> None:
             assert shelf.health("mici-01").state is (after if allowed else before)
 
 
+def test_a_recovery_ends_its_own_quarantine_only(shelf: Shelf) -> None:
+    mine = {"reason": "recovered", "by": "run 1", "recovered": True, "quarantined_by": "run 1"}
+    assert shelf.set_health("mici-01", Health.QUARANTINED, reason="canary differs", by="run 1")
+    assert not shelf.set_health("mici-01", Health.HEALTHY, **mine | {"by": "run 2", "quarantined_by": "run 2"})
+    assert shelf.set_health("mici-01", Health.HEALTHY, **mine)
+    assert shelf.set_health("mici-01", Health.QUARANTINED, reason="canary differs", by="run 1")
+    assert shelf.set_health("mici-01", Health.QUARANTINED, reason="I have it open", by="ann", by_person=True)
+    assert not shelf.set_health("mici-01", Health.HEALTHY, **mine)
+    assert shelf.health("mici-01").by == "ann"
+
+
 def test_a_passed_canary_proves_a_device(shelf: Shelf) -> None:
     shelf.set_health("mici-01", Health.SUSPECT, reason="timed out", by="run 1")
     shelf.canary_passed("mici-01", "onnxruntime=1.22")
