@@ -2,39 +2,29 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from harness.compare.budgets import Spent, judge_budget, spend
-from harness.compare.metrics import METRICS, SegmentMetrics
-from harness.compare.statistics import Bools, Look, Pairs, Question, judge_claims, make_pairs, sum_routes
+from harness.compare.statistics import Bools, Look, Pairs, Question, judge_claims, sum_routes
 from harness.domain import Trial
 from harness.errors import ClosetError
 from harness.intent import Answer, Budget, ClaimResult, Intent
 from harness.pipeline.intents import EVERY_METRIC, MEASURED, Declared
 from harness.pipeline.looks import open_looks
 from harness.pipeline.prepare import Prepared
-from harness.pipeline.spreads import find_spreads, keep_spreads, spread_key
-from harness.pipeline.truth import Measure, Measured, measure_segments
+from harness.pipeline.rows import Rows, collect_rows
+from harness.pipeline.spreads import Spread, find_spreads, keep_spreads, spread_key
+from harness.pipeline.truth import Measure, measure_segments
 from harness.store import Store
 from harness.verdict import JobResult
 
 _EVENTFUL = "selfdrive_state"
 _SEED = 20_240_229  # any, and always the same: equal runs have equal answers
 _LOG = "rlog"
-
-
-@dataclass(frozen=True, slots=True)
-class _Row:
-    """One segment measured: values by (metric, condition) of candidate and baseline, over its device kinds."""
-
-    segment: str
-    route: str
-    candidate: Mapping[tuple[str, str], float]
-    baseline: Mapping[tuple[str, str], float]
+_COLUMNS_AT_ONCE = 256
 
 
 def judge_run(
@@ -61,18 +51,16 @@ def _judged(prepared: Prepared, results: Mapping[str, JobResult], store: Store, 
         for name, result in results.items()
         if result.candidate_trace and result.baseline_trace and name in trials
     ]
-    rows: list[_Row] = []
-    remark = ""
+    rows = collect_rows((), {})
     if any(declared.questions):
         measures = [_measure(trial, result, prepared) for trial, result in judged if trial.replayer == MEASURED]
-        measured = sorted(measure_segments(measures, store), key=lambda each: each.measure.segment)
-        rows = _rows(measured, {str(trial.segment): trial for trial, _ in judged})
-        remark = _remark(measured)
+        routes = {str(trial.segment): str(trial.segment.route) for trial, _ in judged}
+        rows = collect_rows(measure_segments(measures, store), routes)
         _remember_spreads(rows, store, run)
     found: list[ClaimResult] = []
     for intent, questions in zip(declared.intents, declared.questions, strict=True):
         answers = _answered(intent, questions, rows, declared, prepared, store, run)
-        found += [replace(answer, words=answer.words + remark) for answer in answers]
+        found += [replace(answer, words=answer.words + rows.remark) for answer in answers]
         found += [
             judge_budget(budget, intent.name, _spent(budget, judged, store), intent.confidence)
             for budget in intent.budgets
@@ -83,14 +71,14 @@ def _judged(prepared: Prepared, results: Mapping[str, JobResult], store: Store, 
 def _answered(
     intent: Intent,
     questions: Sequence[Question],
-    rows: Sequence[_Row],
+    rows: Rows,
     declared: Declared,
     prepared: Prepared,
     store: Store,
     run: str,
 ) -> list[ClaimResult]:
     asked = list(questions)
-    pairs = _pairs(rows, [(each.claim.metric, each.claim.condition) for each in asked])
+    pairs = rows.pairs([(each.claim.metric, each.claim.condition) for each in asked])
     if intent.all_metrics:
         known: Bools = np.any(np.isfinite(pairs.candidate) | np.isfinite(pairs.baseline), axis=0)
         keep = [number for number, each in enumerate(asked) if known[number] or each.claim in intent.claims]
@@ -162,71 +150,13 @@ def _measure(trial: Trial, result: JobResult, prepared: Prepared) -> Measure:
     )
 
 
-def _rows(measured: Iterable[Measured], trials: Mapping[str, Trial]) -> list[_Row]:
-    """A row a segment; a segment that several kinds of device replayed has the mean of what they found."""
-    by_segment: dict[str, list[Measured]] = {}
-    for each in measured:
-        by_segment.setdefault(each.measure.segment, []).append(each)
-    return [
-        _Row(
-            segment,
-            str(trials[segment].segment.route),
-            _mean([_values(each.candidate, each.pair) for each in kinds]),
-            _mean([_values(each.baseline, None) for each in kinds]),
-        )
-        for segment, kinds in sorted(by_segment.items())
-    ]
-
-
-def _values(own: SegmentMetrics | None, pair: SegmentMetrics | None) -> dict[tuple[str, str], float]:
-    found: dict[tuple[str, str], float] = {}
-    for metrics in (own, pair):
-        if metrics is not None:
-            found |= {key: value.value for key, value in metrics.values.items() if math.isfinite(value.value)}
-    return found
-
-
-def _remark(measured: Sequence[Measured]) -> str:
-    """What could not be measured, and why, as a line of its own; empty where all could."""
-    failed = [each for each in measured if each.error is not None]
-    if failed and failed[0].error is not None:
-        count = "1 segment was" if len(failed) == 1 else f"{len(failed)} segments were"
-        return f"\n{count} not measured: {failed[0].measure.segment}: {failed[0].error.problem}"
-    notes = [
-        (each.measure.segment, each.candidate.notes[0]) for each in measured if each.candidate and each.candidate.notes
-    ]
-    if notes:
-        return f"\nof {len(notes)} of {len(measured)} segments less is known: {notes[0][0]}: {notes[0][1]}"
-    return ""
-
-
-def _mean(kinds: Sequence[Mapping[tuple[str, str], float]]) -> dict[tuple[str, str], float]:
-    keys = dict.fromkeys(key for values in kinds for key in values)
-    return {key: math.fsum(found := [values[key] for values in kinds if key in values]) / len(found) for key in keys}
-
-
-def _pairs(rows: Sequence[_Row], columns: Sequence[tuple[str, str]]) -> Pairs:
-    """Values of the asked columns. What is of the pair is held against nothing: the baseline is not far from itself."""
-    nan = float("nan")
-    return make_pairs(
-        [
-            (
-                row.segment,
-                row.route,
-                np.array([row.candidate.get(key, nan) for key in columns]),
-                np.array([0.0 if METRICS[key[0]].of_pair else row.baseline.get(key, nan) for key in columns]),
-            )
-            for row in rows
-        ],
-        len(columns),
-    )
-
-
-def _remember_spreads(rows: Sequence[_Row], store: Store, run: str) -> None:
-    columns = sorted({key for row in rows for key in row.candidate})
-    if columns:
-        keys = [spread_key(*column) for column in columns]
-        keep_spreads(store.home, find_spreads(_pairs(rows, columns), keys, run))
+def _remember_spreads(rows: Rows, store: Store, run: str) -> None:
+    columns = rows.answered()
+    found: dict[str, Spread] = {}
+    for first in range(0, len(columns), _COLUMNS_AT_ONCE):
+        some = columns[first : first + _COLUMNS_AT_ONCE]
+        found |= find_spreads(rows.pairs(some), [spread_key(*each) for each in some], run)
+    keep_spreads(store.home, found)
 
 
 def _spent(budget: Budget, judged: Sequence[tuple[Trial, JobResult]], store: Store) -> list[Spent]:

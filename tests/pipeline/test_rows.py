@@ -1,0 +1,72 @@
+"""Measurements of many segments as two tables."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from harness.compare.metrics import SegmentMetrics
+from harness.errors import ErrorDescription
+from harness.pipeline.rows import collect_rows
+from harness.pipeline.truth import Measure, Measured
+
+NAN = float("nan")
+
+
+def metrics(notes: tuple[str, ...] = (), **values: float) -> SegmentMetrics:
+    """Values of `metric__condition`; what is NaN has no frames."""
+    names = tuple(dict.fromkeys(key.split("__")[0] for key in values))
+    conditions = tuple(dict.fromkeys(key.split("__")[1] for key in values))
+    table = np.full((len(names), len(conditions), 4), NAN)
+    table[..., 1] = 0
+    for key, value in values.items():
+        metric, condition = key.split("__")
+        table[names.index(metric), conditions.index(condition)] = (value, 0 if np.isnan(value) else 10, NAN, 0)
+    return SegmentMetrics("s", "driving_model", names, conditions, table, notes)
+
+
+def measured(segment: str, candidate: float = NAN, baseline: float = NAN, pair: float = NAN, **rest) -> Measured:
+    return Measured(
+        Measure(segment, "a", "b"),
+        metrics(lateral_error_2s__all=candidate, lateral_error_2s__rain=5.0, ade_5s__curve=candidate),
+        metrics(lateral_error_2s__all=baseline),
+        metrics(plan_moved_2s__all=pair),
+        **rest,
+    )
+
+
+def test_a_row_a_segment_in_the_order_of_their_names():
+    rows = collect_rows([measured("r/1", 2.0, 1.0), measured("r/0", 4.0, 3.0)], {"r/0": "r", "r/1": "r"})
+    assert (rows.segments, rows.routes) == (("r/0", "r/1"), ("r", "r"))
+    pairs = rows.pairs([("lateral_error_2s", "all"), ("ade_5s", "curve"), ("comfort", "all")])
+    assert pairs.candidate == pytest.approx(np.array([[4.0, 4.0, NAN], [2.0, 2.0, NAN]]), nan_ok=True)
+    assert pairs.baseline == pytest.approx(np.array([[3.0, NAN, NAN], [1.0, NAN, NAN]]), nan_ok=True)
+    assert rows.answered() == [("lateral_error_2s", "all"), ("ade_5s", "curve")]
+    assert rows.remark == ""
+
+
+def test_what_is_of_the_pair_is_held_against_nothing():
+    rows = collect_rows([measured("r/0", 1.0, 1.0, 0.3), measured("r/1", 1.0, 1.0)], {"r/0": "r", "r/1": "r"})
+    pairs = rows.pairs([("plan_moved_2s", "all")])
+    assert pairs.candidate == pytest.approx(np.array([[0.3], [NAN]]), rel=1e-6, nan_ok=True)
+    assert pairs.baseline == pytest.approx(np.array([[0.0], [NAN]]), nan_ok=True)
+
+
+def test_kinds_of_devices_are_one_segment():
+    three = [measured("r/0", 1.0, 2.0), measured("r/0", 4.0), measured("r/0", 7.0, 8.0)]
+    pairs = collect_rows(three, {"r/0": "r"}).pairs([("lateral_error_2s", "all")])
+    assert pairs.candidate.tolist() == [[4.0]]
+    assert 2.0 < pairs.baseline[0, 0] < 8.0
+
+
+def test_what_could_not_be_measured_is_said():
+    lost = Measured(Measure("r/1", "a", "b"), error=ErrorDescription("DataError", "no frames"))
+    rows = collect_rows([measured("r/0", 1.0, 1.0), lost], {"r/0": "r", "r/1": "r"})
+    assert rows.remark == "\n1 segment was not measured: r/1: no frames"
+    assert np.isnan(rows.pairs([("lateral_error_2s", "all")]).candidate[1]).all()
+    noted = Measured(Measure("r/2", "a"), metrics(("no truth",), lateral_error_2s__all=1.0))
+    assert collect_rows([noted], {"r/2": "r"}).remark == "\nof 1 of 1 segments less is known: r/2: no truth"
+
+
+def test_nothing_measured_is_no_row():
+    assert collect_rows([], {}).pairs([("lateral_error_2s", "all")]).candidate.shape == (0, 1)
