@@ -39,7 +39,7 @@ def find_growth(size: Floats, seconds: Floats, frame_ids: Int64s) -> Growth:
     doubling_s = _doubling_s(size, seconds, first, top)
     spells = _spells(rows, seconds)
     return Growth(
-        _course(size, seconds, rows, spells, half_life_s, gone),
+        _course(size, rows, spells, half_life_s, gone),
         first_frame=int(frame_ids[first]),
         first_s=_rounded(seconds[first]),
         peak_frame=int(frame_ids[top]),
@@ -55,15 +55,14 @@ def find_growth(size: Floats, seconds: Floats, frame_ids: Int64s) -> Growth:
 
 
 def _course(
-    size: Floats, seconds: Floats, rows: npt.NDArray[np.intp], spells: int, half_life_s: float | None, gone: int | None
+    size: Floats, rows: npt.NDArray[np.intp], spells: int, half_life_s: float | None, gone: int | None
 ) -> Course:
     longest = max(len(run) for run in np.split(rows, np.flatnonzero(np.diff(rows) > 1) + 1))
     if longest <= _MOMENT_FRAMES:
         return Course.MOMENTARY
     if spells >= _FEW_SPELLS:
         return Course.RETURNS
-    left_s = float(seconds[rows[-1]] - seconds[rows[0]])
-    if half_life_s is not None and half_life_s < left_s:
+    if half_life_s is not None:
         return Course.DIES
     if gone is not None:
         return Course.ENDS

@@ -32,3 +32,11 @@ def test_why_a_run_failed(desk: Desk) -> None:
     code, _, err = desk.closet("why", "last", "no/such/segment")
     assert code == ExitCode.USAGE
     assert "no segment no/such/segment of driving_model" in err
+    # Held against an approved trace: its features are here, its policy is not.
+    assert desk.closet("bless", "last", "--reason", "the lag is wanted")[0] == ExitCode.GATE_OPEN
+    code, out, err = desk.closet("run", desk.suite, "--candidate", desk.model("release"), "--no-confirm")
+    assert code == ExitCode.REGRESSION, out + err
+    code, text, _ = desk.closet("why", "last", "--json")
+    (told,) = json.loads(text)["explanations"]
+    assert (told["cause"], [swap["left"] for swap in told["swaps"]]) == ("policy", [0, 1])
+    assert "the baseline is an approved trace" in told["note"]

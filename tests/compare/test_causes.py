@@ -56,6 +56,7 @@ LATE = slice(20, None)
         ((0.92, 0.04), Cause.POLICY, "policy: with the baseline's features it still differs by 92 %"),
         ((0.92, None), Cause.POLICY, "92 %"),
         ((0.4, 0.7), Cause.BOTH, "features remove 60 % of the difference, the baseline's policy 30 %"),
+        ((0.3, None), Cause.BOTH, "vision and policy (same pictures): the baseline's features remove 70 %"),
         ((0.95, 0.95), Cause.BOTH, "vision and policy"),
         ((1.4, 0.5), Cause.BOTH, "none (it grows to 140 %)"),
     ],

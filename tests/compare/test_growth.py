@@ -85,6 +85,9 @@ def test_courses_that_anybody_would_name():
     assert ended.share == 0.2
     step[40:] = 1.0
     assert (grow(step).course, grow(step).gone_frame) == (Course.STAYS, None)
+    step[100:] = 0.3
+    lower = grow(step)
+    assert (lower.course, lower.half_life_s) == (Course.DIES, None), "it is less, but not steadily"
     for start in (20, 80, 140):
         away[start : start + 10] = 1.0
     assert (grow(away).course, grow(away).spells) == (Course.RETURNS, 3)

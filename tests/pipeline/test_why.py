@@ -27,7 +27,7 @@ from harness.store import Store
 from harness.trace import Trace, load_trace, write_trace
 from harness.verdict import JobResult, RunRecord, Verdict
 from tests.cli.conftest import SUITE
-from tests.compare.conftest import make
+from tests.compare.test_motion import drive
 from tests.replay.conftest import make_recording, recording, split_model, write_job
 
 __all__ = ["make_recording", "recording", "split_model", "write_job"]
@@ -147,15 +147,13 @@ def test_one_file_cannot_be_swapped(lab: Lab) -> None:
     assert told.swaps == ()
 
 
-def made(name: str, store: Store, folder: Path, pull: float, frames: slice) -> JobResult:
-    """A trial that FAILed: what is asked of the car differs by `pull` m/s² in some frames."""
+def made(name: str, store: Store, folder: Path, **moved: float) -> JobResult:
+    """A trial that FAILed: its plan is moved as `drive` says."""
     traces = []
-    for size in (0.0, pull):
-        wanted = np.zeros(100)
-        wanted[frames] = size
-        arrays = {"action.desiredAcceleration": wanted, "features": np.zeros((100, 4)), "vEgo": np.full(100, 9.0)}
-        path = folder / f"{name}-{size}.trace"
-        write_trace(path, make(arrays, segment=name))
+    for side, plan in (("baseline", {}), ("candidate", moved)):
+        trace = drive(**plan, features=np.zeros((60, 4)))
+        path = folder / f"{side}-{name.replace('/', '-')}.trace"
+        write_trace(path, replace(trace, segment=name))
         traces.append(store.put_file(path).sha256)
     return JobResult(
         f"{name} · driving_model · mici", name, "driving_model", "mici", Verdict.FAIL,
@@ -171,16 +169,18 @@ def test_the_worst_and_the_exemplars_are_swapped_and_what_is_missing_is_said(tmp
         raise DeviceError("no device answers", where="the shelf", remedy="look at it")
 
     with Store(tmp_path / "home") as store:
-        sizes = {"d/a/0": 1.0, "d/b/0": 4.0, "d/c/0": 2.0, "d/d/0": 3.0}
-        failed = [made(name, store, tmp_path, size, slice(30, 90)) for name, size in sizes.items()]
+        moves = {"d/a/0": 0.1, "d/b/0": 0.4, "d/c/0": 0.2, "d/d/0": 0.3}
+        failed = [made(name, store, tmp_path, right_m=right_m) for name, right_m in moves.items()]
         failed[0] = replace(failed[0], verdict=Verdict.PASS)
+        failed.append(made("d/e/0", store, tmp_path, ahead_mps=0.05))
         other = replace(failed[1], name="x", replayer="selfdrive_state")
         record = RunRecord("r", "s", "", (), {}, {}, (), {}, (*failed, other))
         told = explain_run(record, store, most=2, swap=swap)
-        assert asked == [["d/b/0", "d/d/0"]], "no plan moved, so that all are one story; its exemplar is any"
+        assert asked == [["d/b/0", "d/e/0"]], "the worst, and who stands for the other story before the next worst"
         assert [each.cause for each in told.explanations] == [Cause.POLICY, Cause.POLICY], "the features were the same"
-        assert told.failed == 3
-        assert [len(story.segments) for story in told.stories] == [3]
+        assert told.explanations[0].lateral_m == pytest.approx(0.4)
+        assert told.failed == 4
+        assert [len(story.segments) for story in told.stories] == [3, 1]
         assert told.note.split("\n") == [
             "nothing was swapped: the shelf: no device answers (look at it)",
             "1 more FAILed without two traces of driving_model; closet diff shows them",

@@ -90,7 +90,7 @@ def plan_path(seen: View) -> Path | None:
     parts = [seen.of_trace(name) for name in ("position.x", "position.y", "orientation.z", "velocity.x")]
     if any(part is None or part.shape[1:] != (POINTS,) for part in parts):
         return None
-    x, y, heading, speed = (np.asarray(part, np.float64) for part in parts)
+    x, y, heading, speed = (np.array(part, np.float64) for part in parts)
     sane = np.ones(len(seen), bool)
     for part in (x, y, heading, speed):
         with np.errstate(invalid="ignore"):
