@@ -15,7 +15,7 @@ from harness.compare.statistics.student import segments_needed
 from harness.compare.statistics.words import about, amount, counted, shown, too_few
 from harness.errors import ConfigError, ConfigMistakesError
 from harness.intent import Expectation, Intent, Size
-from harness.pipeline.intents import Declared
+from harness.pipeline.intents import MEASURED, Declared
 from harness.pipeline.spreads import Spread, spread_key
 
 _FORCE = "add segments, ask for more, or --force-intent"
@@ -74,6 +74,8 @@ def _outlook(intent: Intent, question: Question, questions: Sequence[Question], 
     def outlook(words: str, enough: bool | None) -> Outlook:
         return Outlook(intent.name, question.words, words, enough, claim.where)
 
+    if not runs.segments:
+        return outlook(f"the suite has no segment for {MEASURED}", False)
     if not math.isfinite(could_show(claim.expect, 1.0, places, level, alpha)):
         return outlook(too_few(claim.expect, count, places, level, alpha), False)
     size, spread = question.size, _spread(question, known)

@@ -237,6 +237,11 @@ def test_margins_have_a_power_of_their_own(tmp_path: Path):
     assert "can show that it is not worse by 0.016 m, not 0.01 m" in found.words
 
 
+def test_a_suite_without_segments_is_refused(tmp_path: Path):
+    none = outlook(tmp_path, IMPROVE, 0, 0)
+    assert (none.enough, none.words) == (False, "the suite has no segment for driving_model")
+
+
 def test_segments_without_an_answer_do_not_count(tmp_path: Path):
     half = replace(KNOWN, answered=0.25, deviation=None)
     assert "10 segments of 5 routes can show no difference" in outlook(tmp_path, IMPROVE, 40, 20, half).words
