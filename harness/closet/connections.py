@@ -1,25 +1,36 @@
-"""Keeps the devices of a run connected: the first time, after a loss, and later than the others."""
+"""Keeps the devices of a run connected: the first time, after a loss, and later than the others.
+
+A short failure of everything, a switch that restarts, is no reason to end a run: also a device that was not there yet
+is waited for a little.
+"""
 
 from __future__ import annotations
 
 import itertools
 import queue
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 
+from harness.closet.clocks import Clocks
 from harness.closet.deadline import Deadline
 from harness.closet.events import DeviceDown, DeviceUp, Event
 from harness.closet.health import judge_vitals, unhealthy
 from harness.closet.session import DeviceSession, open_session
+from harness.closet.transport import KeyRefusedError
 from harness.closet.work import DeviceConnected, DeviceFacts, DeviceLost, PoolEvent
 from harness.config.upkeep import Limits
 from harness.domain import Device
 from harness.errors import ClosetError, HostKeyError, from_description
 
+# A device that was not there at first has a second and a third go; within a time, as each may take long itself.
+_FIRST_PAUSES_S = (1.0, 5.0)
+_FIRST_PATIENCE_S = 17.0
 # After a loss what only that device can do waits for it through the first of these; then, and for a device that never
 # came, it is tried again as long as the others are busy, and nothing waits.
 _RETURN_PAUSES_S = (1.0, 5.0, 15.0)
 _LATER_PAUSES_S = (10.0, 30.0, 60.0, 120.0, 300.0, 600.0)
+_SWEEP_S = 8.0
 
 
 class Connections:
@@ -43,6 +54,8 @@ class Connections:
         self._allowed = {device.name: threading.Event() for device in devices}
         for allowed in self._allowed.values():
             allowed.set()
+        self._withheld: frozenset[str] = frozenset()  # those that were not given out when the run ended
+        self._clocks = Clocks()
         self._ending = threading.Event()
         self._threads = [
             threading.Thread(target=self._guarded, args=(device,), name=f"closet {device.name}", daemon=True)
@@ -67,6 +80,7 @@ class Connections:
 
     def end(self, within_s: float) -> None:
         """Close every session, which ends what runs there, and wait until that is done."""
+        self._withheld = frozenset(name for name, allowed in self._allowed.items() if not allowed.is_set())
         self._ending.set()
         for name, lost in self._lost.items():
             lost.put((0, None))
@@ -78,18 +92,24 @@ class Connections:
 
     def _guarded(self, device: Device) -> None:
         try:
-            self._keep_connected(device)
+            if self._keep_connected(device):
+                self._ending.wait()
+                self._sweep(device)
         except BaseException as error:  # noqa: BLE001 raised in the caller's thread
             self._tell(error)
 
-    def _keep_connected(self, device: Device) -> None:
-        soon: Iterator[float] = iter(())
-        later = iter(_LATER_PAUSES_S)
+    def _keep_connected(self, device: Device) -> bool:
+        """Until the run is over or the device is given up; whether it was lost with something of ours on it."""
+        soon, later = iter(_FIRST_PAUSES_S), iter(_LATER_PAUSES_S)
+        first: Deadline | None = None
         told = False  # of a loss once, not each time that it is still lost
+        owes = False
         for attempt in itertools.count(1):
             self._allowed[device.name].wait()
             if self._ending.is_set():
-                return
+                return owes
+            if attempt == 1:
+                first = Deadline.after(_FIRST_PATIENCE_S)
             session: DeviceSession | None = None
             failure: ClosetError | None
             try:
@@ -97,10 +117,12 @@ class Connections:
             except ClosetError as error:
                 failure = error
             else:
-                soon, later, told = iter(_RETURN_PAUSES_S), iter(_LATER_PAUSES_S), False
+                soon, later, first, told = iter(_RETURN_PAUSES_S), iter(_LATER_PAUSES_S), None, False
                 failure = self._stay(device, session, attempt)
             if failure is not None:
-                soon_s = None if isinstance(failure, HostKeyError) else next(soon, None)
+                soon_s = None if isinstance(failure, HostKeyError | KeyRefusedError) else next(soon, None)
+                if first is not None and soon_s is not None and soon_s > first.left_s:
+                    soon_s = None
                 later_s = None if isinstance(failure, HostKeyError) or soon_s is not None else next(later, None)
                 pause_s = later_s if soon_s is None else soon_s
                 if not told:
@@ -109,9 +131,11 @@ class Connections:
                 self._tell(DeviceDown(device.name, failure.describe(), returns=soon_s is not None))
             if session is not None:
                 session.declared_down.set()
+                owes = owes or (failure is not None and session.uncleaned)
                 session.close()
             if failure is None or pause_s is None or self._ending.wait(pause_s):
-                return
+                return owes
+        return owes
 
     def _stay(self, device: Device, session: DeviceSession, attempt: int) -> ClosetError | None:
         """Until the device is lost; None when the run is over."""
@@ -124,6 +148,12 @@ class Connections:
             if failure is None or number == attempt:  # not one of an earlier session
                 return failure
 
+    def _sweep(self, device: Device) -> None:
+        """One last visit to a device that was lost at work: a new agent ends and removes what another one left."""
+        if device.name not in self._withheld:
+            with suppress(ClosetError):  # it is not there: whoever comes next does it
+                open_session(device, on_lost=lambda _: None, cache_bytes=self._cache_bytes, within_s=_SWEEP_S).close()
+
     def _open(self, device: Device, attempt: int) -> DeviceSession:
         """A session with a device that keeps its limits."""
         session = open_session(
@@ -134,7 +164,9 @@ class Connections:
         )
         if self._limits is not None:
             try:
-                broken = unhealthy(judge_vitals(session.check(), self._limits(device)), device.name)
+                vitals = session.check()
+                kept = self._clocks.judge(device.name, vitals, judge_vitals(vitals, self._limits(device)))
+                broken = unhealthy(kept, device.name)
                 if broken is not None:
                     raise from_description(broken)
             except BaseException:

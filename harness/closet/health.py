@@ -15,6 +15,7 @@ from harness.errors import DeviceUnhealthyError, ErrorDescription
 # What a thermal zone of a phone's chip can mean. Some zones report current or charge under that name.
 _COLDEST_C, _HOTTEST_C = -40.0, 150.0
 _MOST_WORDS = 300
+CLOCK_LIMIT = "max_clock_offset_s"
 _MOST_ZONES, _MOST_LEFTOVERS = 1000, 100
 
 
@@ -148,7 +149,7 @@ def _clock(vitals: Vitals, limit_s: float | None) -> BrokenLimit | None:
     offset = vitals.clock_offset_s
     side = "cannot be told" if math.isnan(offset) else f"{abs(offset):.1f} s {'ahead' if offset > 0 else 'behind'}"
     return BrokenLimit(
-        "max_clock_offset_s",
+        CLOCK_LIMIT,
         f"the clock is {side} (± {vitals.clock_bound_s:.2f} s)",
         f"at most {limit_s:g} s wanted",
         "set the clock, see whether time is synchronised there",

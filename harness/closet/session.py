@@ -69,6 +69,7 @@ class DeviceSession:
         self._root, self.facts = parse_hello(hello, self.device.name, connection.where)
         self.declared_down = threading.Event()  # set by the pool when the scheduler knows
         self.closing = threading.Event()
+        self._uncleaned: set[str] = set()
         self._staging = threading.Lock()
         self._movers: list[FileMover] = []
         self._mover_places = threading.BoundedSemaphore(_MOVERS)
@@ -79,6 +80,7 @@ class DeviceSession:
         """Stage, start, wait, fetch, clean up. What is the device's or the job's fault is in `Tried`."""
         measurements: dict[str, float] = {}
         log_tail = ""
+        self._uncleaned.add(tried.name)
         try:
             began = time.monotonic()
             measurements["staged_bytes"] = self._stage(
@@ -105,6 +107,11 @@ class DeviceSession:
             return Tried(told, {}, log_tail, measurements, known_epoch)
         finally:
             self._clean(tried)
+
+    @property
+    def uncleaned(self) -> bool:
+        """Whether something of a job may be there that nobody confirmed to be gone."""
+        return bool(self._uncleaned)
 
     def check(self) -> Vitals:
         """What the device measures of itself now, and how far its clock is from ours."""
@@ -241,6 +248,7 @@ class DeviceSession:
             self._link.ask("clean", Deadline.after(_ASK_S), name=tried.name, pin=tried.name)
         except ClosetError:
             return  # the connection is lost: the agent cleans up by itself, or the next one does
+        self._uncleaned.discard(tried.name)
 
     @contextmanager
     def _mover(self, deadline: Deadline) -> Iterator[FileMover]:
@@ -269,11 +277,13 @@ def open_session(
     on_lost: Callable[[ClosetError], None],
     lost_after_s: float = LOST_AFTER_S,
     cache_bytes: int | None = None,
+    within_s: float = CONNECT_S + _AGENT_START_S,
 ) -> DeviceSession:
     """Connect, start the agent, ask what the device is. `on_lost` is called at most once, when it goes away."""
-    connection = connect(device, Deadline.after(CONNECT_S))
+    whole = Deadline.after(within_s)
+    connection = connect(device, whole.within(CONNECT_S))
     try:
-        deadline = Deadline.after(_AGENT_START_S)
+        deadline = whole.within(_AGENT_START_S)
         link = start_agent(connection, deadline, on_lost=on_lost, lost_after_s=lost_after_s, cache_bytes=cache_bytes)
         return DeviceSession(connection, link, link.ask("hello", deadline, slots=device.slots))
     except BaseException:

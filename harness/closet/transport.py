@@ -17,6 +17,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import paramiko
@@ -24,7 +25,7 @@ from paramiko.pkey import UnknownKeyType
 
 from harness.closet.deadline import Deadline
 from harness.domain import Device
-from harness.errors import DeviceTimeoutError, HostKeyError, UnreachableError
+from harness.errors import DeviceTimeoutError, ErrorDescription, HostKeyError, UnreachableError
 
 CONNECT_S = 5.0
 WRITE_BYTES = 256 * 1024
@@ -45,6 +46,14 @@ def fingerprint(host_key: str) -> str:
     """The SHA256 fingerprint of a public key given as `type base64`, in the form ssh-keygen shows."""
     digest = hashlib.sha256(base64.b64decode(host_key.split()[1])).digest()
     return "SHA256:" + base64.b64encode(digest).decode().rstrip("=")
+
+
+class KeyRefusedError(UnreachableError):
+    """The device is there and does not take our key, or we have none: trying again soon changes nothing."""
+
+    def describe(self) -> ErrorDescription:
+        """For a job and its record it is as good as not there."""
+        return replace(super().describe(), kind=UnreachableError.__name__)
 
 
 class Connection:
@@ -217,7 +226,7 @@ def _client_key(device: Device) -> paramiko.PKey:
     try:
         return paramiko.PKey.from_path(Path(device.key_path).expanduser())
     except (OSError, ValueError, TypeError, paramiko.SSHException, UnknownKeyType) as error:
-        raise UnreachableError(
+        raise KeyRefusedError(
             f"the client key {device.key_path} cannot be used: {_reason(error)}",
             where=_where(device),
             remedy="give `key` an unencrypted private key that only you can read",
@@ -261,7 +270,8 @@ def _authenticate(transport: paramiko.Transport, device: Device, key: paramiko.P
         transport.auth_publickey(device.user, key)
     except Exception as error:  # as above
         public = fingerprint(f"{key.get_name()} {key.get_base64()}")
-        raise UnreachableError(
+        refused = isinstance(error, paramiko.AuthenticationException) and transport.is_active()
+        raise (KeyRefusedError if refused else UnreachableError)(
             f"user {device.user} may not log in with the key {device.key_path} ({public}): {_reason(error)}",
             where=_where(device),
             remedy="put its public half into the device's authorized_keys, or correct `user` and `key`",

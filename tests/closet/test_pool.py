@@ -288,7 +288,39 @@ def test_one_device_with_another_host_key_is_left_out(bench: Bench, devices) -> 
     assert lost.returns is False
 
 
-def test_no_device_at_all_is_an_error_for_every_work_and_quick(bench: Bench, devices) -> None:
+def test_a_key_that_is_refused_is_not_tried_again(bench: Bench, devices) -> None:
+    wrong = replace(devices[0], key_path=str(write_key(bench.folder / "other")))
+    began = time.monotonic()
+    outcome = bench.run([work := bench.work(WRITES)], [wrong])[work.id]
+    assert time.monotonic() - began < 6.0, "shorter than the pauses alone"
+    assert outcome.error is not None
+    assert outcome.error.kind == "UnreachableError"
+    assert "may not log in" in outcome.error.problem
+
+
+def test_a_short_time_without_any_device_ends_no_work(bench: Bench, devices, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("harness.closet.connections._FIRST_PAUSES_S", (0.1, 0.3))
+    away = []
+    for device in devices:
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            away.append(replace(device, port=listener.getsockname()[1]))
+    works = [bench.work(WRITES) for _ in range(3)]
+    with ExitStack() as stack:
+
+        def told(event: PoolEvent) -> None:
+            if isinstance(event, DeviceLost) and len(bench.seen(DeviceLost)) == len(away):
+                for device, there in zip(away, devices, strict=True):
+                    stack.enter_context(forwarded(device.port, there.port))
+
+        outcomes = bench.run(works, away, on_event=told)
+    assert [event.returns for event in bench.seen(DeviceLost)] == [True, True]
+    assert all(outcome.error is None and len(outcome.attempts) == 1 for outcome in outcomes.values())
+
+
+def test_no_device_at_all_is_an_error_for_every_work_and_quick(
+    bench: Bench, devices, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("harness.closet.connections._FIRST_PAUSES_S", (0.1, 0.3))
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
     nobody = [replace(device, port=port) for device in devices]
@@ -329,7 +361,8 @@ def test_a_blob_with_other_bytes_is_never_used(bench: Bench, devices) -> None:
     assert not list(Path(devices[0].work_folder).rglob(f"*{blob.sha256}*"))
 
 
-def test_a_device_without_a_fitting_python_says_so(bench: Bench, devices) -> None:
+def test_a_device_without_a_fitting_python_says_so(bench: Bench, devices, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("harness.closet.connections._FIRST_PAUSES_S", (0.1,))
     work = bench.work(WRITES)
     outcome = bench.run([work], [replace(devices[0], python="/nowhere/python")])[work.id]
     assert outcome.error is not None
@@ -355,6 +388,26 @@ def test_power_cut_in_the_middle_of_a_job(bench: Bench) -> None:
         assert first.device != second.device
         assert [event.device for event in bench.seen(DeviceLost)][:1] == [first.device]
         assert eventually(lambda: not alive(pids[0])), "the agent did not end the job when it was cut off"
+        for device in closet.devices:
+            assert_clean(device)
+
+
+def test_what_a_killed_agent_left_is_swept_at_the_end_of_the_run(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("harness.closet.connections._RETURN_PAUSES_S", (300.0,))  # it does not come back by itself
+    pids: list[int] = []
+    with emulated_closet(2, bench.folder / "devices") as closet:
+
+        def kill(event: JobProgress) -> None:
+            if len(pids) == 1:
+                assert event.progress["parent"] != os.getpid()
+                os.kill(int(event.progress["parent"]), signal.SIGKILL)
+
+        program = sleeps_once(bench).replace("'pid': os.getpid()", "'pid': os.getpid(), 'parent': os.getppid()")
+        work = bench.work(program)
+        outcome = bench.run([work], closet.devices, on_event=killer(pids, kill))[work.id]
+        assert outcome.error is None
+        assert [attempt.error is None for attempt in outcome.attempts] == [False, True]
+        assert not alive(pids[0]), "gone when the run is over, not when the next one comes"
         for device in closet.devices:
             assert_clean(device)
 
