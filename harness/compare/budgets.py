@@ -50,9 +50,17 @@ def spend(budget: Budget, baseline: Trace, candidate: Trace, segment: str, route
     return Spent(segment, route, after, before, new, (ours, theirs))
 
 
-def judge_budget(budget: Budget, intent: str, spent: Sequence[Spent], confidence: float = 0.95) -> ClaimResult:
-    """Whether the run kept the budget; NO DATA where no segment could tell."""
+def judge_budget(
+    budget: Budget, intent: str, spent: Sequence[Spent], confidence: float = 0.95, *, lost: int = 0
+) -> ClaimResult:
+    """Whether the run kept the budget; NO DATA where no segment could tell.
+
+    Of `lost` segments only the baseline has events: nobody knows what they would have cost.
+    """
     result = _judged(budget, intent, spent, confidence)
+    if lost and result.answer is Answer.WITHIN_BUDGET:
+        words = f"{result.words}; {counted(lost, 'segment')} lost the events that the baseline has"
+        result = replace(result, answer=Answer.INCONCLUSIVE, words=words)
     most = moved_most(result) if result.standing is not Standing.HOLDS else ""
     return replace(result, words=result.words + most, figures=figures(result))
 

@@ -46,15 +46,13 @@ def judge_run(
 def _judged(prepared: Prepared, results: Mapping[str, JobResult], store: Store, run: str) -> tuple[ClaimResult, ...]:
     declared = prepared.declared
     trials = {trial.name: trial for trial in prepared.plan.trials}
-    judged = [
-        (trials[name], result)
-        for name, result in results.items()
-        if result.candidate_trace and result.baseline_trace and name in trials
-    ]
+    held = [(trials[name], result) for name, result in results.items() if result.baseline_trace and name in trials]
+    judged = [(trial, result) for trial, result in held if result.candidate_trace]
     rows = collect_rows((), {})
     if any(declared.questions):
-        measures = [_measure(trial, result, prepared) for trial, result in judged if trial.replayer == MEASURED]
-        routes = {str(trial.segment): str(trial.segment.route) for trial, _ in judged}
+        # Where the candidate crashed it has lost what the baseline has: leaving that out would make it look better.
+        measures = [_measure(trial, result, prepared) for trial, result in held if trial.replayer == MEASURED]
+        routes = {str(trial.segment): str(trial.segment.route) for trial, _ in held}
         rows = collect_rows(measure_segments(measures, store), routes)
         _remember_spreads(rows, store, run)
     found: list[ClaimResult] = []
@@ -62,7 +60,7 @@ def _judged(prepared: Prepared, results: Mapping[str, JobResult], store: Store, 
         answers = _answered(intent, questions, rows, declared, prepared, store, run)
         found += [replace(answer, words=answer.words + rows.remark) for answer in answers]
         found += [
-            judge_budget(budget, intent.name, _spent(budget, judged, store), intent.confidence)
+            judge_budget(budget, intent.name, _spent(budget, judged, store), intent.confidence, lost=_lost(held))
             for budget in intent.budgets
         ]
     return tuple(found)
@@ -157,6 +155,19 @@ def _remember_spreads(rows: Rows, store: Store, run: str) -> None:
         some = columns[first : first + _COLUMNS_AT_ONCE]
         found |= find_spreads(rows.pairs(some), [spread_key(*each) for each in some], run)
     keep_spreads(store.home, found)
+
+
+def _lost(held: Sequence[tuple[Trial, JobResult]]) -> int:
+    """How many segments have events of the baseline alone."""
+    told, lost = (
+        {
+            str(trial.segment)
+            for trial, result in held
+            if trial.replayer == _EVENTFUL and bool(result.candidate_trace) is has
+        }
+        for has in (True, False)
+    )
+    return len(lost - told)
 
 
 def _spent(budget: Budget, judged: Sequence[tuple[Trial, JobResult]], store: Store) -> list[Spent]:

@@ -52,16 +52,19 @@ class Rows:
 def collect_rows(measured: Iterable[Measured], routes: Mapping[str, str]) -> Rows:
     """A row a segment, in the order of their names; one that several kinds of device replayed has their mean.
 
-    `routes` says which route a segment is of.
+    `routes` says which route a segment is of. What the candidate has no trace of on any kind it has no value of.
     """
     totals: dict[str, tuple[Singles, Singles]] = {}
     counts: dict[str, int] = {}
     failed: dict[str, str] = {}
     noted: dict[str, str] = {}
+    lost: set[str] = set()
     done = 0
     for each in measured:
         segment = each.measure.segment
         done += 1
+        if not each.measure.candidate:
+            lost.add(segment)
         if each.error is not None:
             failed[segment] = each.error.problem
         if each.candidate is not None and each.candidate.notes:
@@ -80,7 +83,16 @@ def collect_rows(measured: Iterable[Measured], routes: Mapping[str, str]) -> Row
     for row, name in enumerate(names):
         for side, values in zip(sides, totals.pop(name), strict=True):
             side[row] = values
+        if name in lost:
+            _lose(sides[0][row], sides[1][row])
     return Rows(names, tuple(routes[name] for name in names), sides[0], sides[1], _remark(failed, noted, done))
+
+
+def _lose(candidate: Singles, baseline: Singles) -> None:
+    """Take all values from a candidate's row, those of the pair too: where the baseline has any, they are missed."""
+    candidate[:] = np.nan
+    by_metric = baseline.reshape(len(_METRICS), len(_CONDITIONS))
+    by_metric[_OF_PAIR[:, None] & np.isfinite(by_metric).any(axis=0)] = 0.0
 
 
 def _sides(measured: Measured) -> tuple[Singles, Singles]:

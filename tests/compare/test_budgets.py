@@ -124,3 +124,10 @@ def test_time_engaged():
         found = judge_budget(budget, "made", [pair])
         assert found.answer is answer
         assert found.candidate == pytest.approx(0.5, abs=0.01)
+
+
+def test_events_that_the_candidate_lost_are_not_within_any_budget():
+    kept = judge_budget(NEW, "i", spent((0, 0), (0, 1)), lost=2)
+    assert kept.answer is Answer.INCONCLUSIVE
+    assert "2 segments lost the events that the baseline has" in kept.words
+    assert judge_budget(NEW, "i", spent((1, 0)), lost=2).answer is Answer.OVER_BUDGET

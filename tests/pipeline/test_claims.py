@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 
 import pytest
 
 from harness.errors import ConfigMistakesError, ExitCode
 from harness.intent import Answer, ClaimResult, Standing
 from harness.pipeline import execute_run
+from harness.pipeline.claims import judge_run
 from harness.pipeline.resume import check_same_run
 from harness.pipeline.runs import JUNIT, SUMMARY, load_run
 from harness.pipeline.spreads import load_spreads
@@ -111,6 +113,17 @@ def test_no_number_closes_the_gate_whatever_the_claims_say(corpus: Corpus):
     record = run(corpus, IMPROVE, NEAR, FAR, broken=True)
     assert [result.verdict for result in record.results].count(Verdict.FAIL) == 1
     assert gate(record).exit_code is ExitCode.REGRESSION
+
+
+def test_what_the_candidate_has_no_trace_of_is_not_left_out(corpus: Corpus):
+    """Better on all that it answered, and nobody knows of the rest."""
+    record = run(corpus, IMPROVE, NEAR, FAR)
+    assert only_claim(record).answer is Answer.BETTER
+    _, prepared = corpus.prepared(corpus.folder / "intent.yaml")
+    crashed = [replace(record.results[0], candidate_trace=""), *record.results[1:]]
+    (claim,) = judge_run(prepared, {result.name: result for result in crashed}, corpus.store, run="crashed")
+    assert (claim.answer, claim.segments) == (Answer.INCONCLUSIVE, 7)
+    assert "1 segment lost the value that the baseline has" in claim.words
 
 
 def test_without_data_there_is_no_verdict(corpus: Corpus):

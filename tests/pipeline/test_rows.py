@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from harness.compare.metrics import SegmentMetrics
+from harness.compare.statistics import sum_routes
 from harness.errors import ErrorDescription
 from harness.pipeline.rows import collect_rows
 from harness.pipeline.truth import Measure, Measured
@@ -70,3 +71,15 @@ def test_what_could_not_be_measured_is_said():
 
 def test_nothing_measured_is_no_row():
     assert collect_rows([], {}).pairs([("lateral_error_2s", "all")]).candidate.shape == (0, 1)
+
+
+def test_where_the_candidate_has_no_trace_it_has_lost_all_values():
+    """A candidate that crashes where it is bad must not look better for it, nor where another kind got through."""
+    crashed = Measured(Measure("r/0", "", "b"), None, metrics(lateral_error_2s__all=5.0))
+    rows = collect_rows(
+        [measured("r/0", 1.0, 1.0, 0.3), crashed, measured("r/1", 1.0, 1.0, 0.3)], dict.fromkeys(["r/0", "r/1"], "r")
+    )
+    pairs = rows.pairs([("lateral_error_2s", "all"), ("plan_moved_2s", "all"), ("plan_moved_2s", "curve")])
+    assert np.isnan(pairs.candidate[0]).all()
+    assert pairs.baseline[0] == pytest.approx([3.0, 0.0, NAN], nan_ok=True)
+    assert sum_routes(pairs).lost.tolist() == [1, 1, 0]
