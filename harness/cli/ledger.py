@@ -253,6 +253,8 @@ def gc(budget: str, keep_runs: int, keep_replaced: int, dry_run: bool, as_json: 
             f"{gone.blobs} traces and {gone.runs} runs {verb}, {gone.freed_bytes / 1e6:.1f} MB; "
             f"{gone.kept_bytes / 1e6:.1f} MB stay"
         )
+        if gone.halves:
+            click.echo(f"{gone.halves} temporary files that killed programs left are gone too")
         if gone.over_budget:
             click.echo("what is needed is more than the budget: raise it, or keep fewer runs")
     return ExitCode.NO_VERDICT if gone.over_budget else ExitCode.GATE_OPEN

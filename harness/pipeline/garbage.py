@@ -2,7 +2,8 @@
 
 Needed are: traces that are accepted as baseline on any branch, and those they replaced last; what a recent run names;
 the newest evidence of each quarantined trial. What was used within the last day stays as well: another run may be
-about to name it. Everything else may go, and goes only as far as the budget asks.
+about to name it. Everything else may go, and goes only as far as the budget asks. What a killed program left half
+done goes in any case.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from pathlib import Path
 
 from harness.errors import ClosetError
 from harness.pipeline.runs import LOCK, RECORD, load_run
-from harness.store import MAIN, Store
+from harness.store import MAIN, Store, sweep_halves
 from harness.verdict import JobResult, RunRecord, Verdict
 
 _DAY_S = 86_400.0
@@ -34,13 +35,17 @@ class Keep:
 
 @dataclass(frozen=True, slots=True)
 class Garbage:
-    """What went, or would go. `kept_bytes` is what is left; more than the budget when all of it is needed."""
+    """What went, or would go. `kept_bytes` is what is left; more than the budget when all of it is needed.
+
+    `halves`: files and folders that a killed program left half done.
+    """
 
     blobs: int
     runs: int
     freed_bytes: int
     kept_bytes: int
     budget_bytes: int
+    halves: int = 0
 
     @property
     def over_budget(self) -> bool:
@@ -63,6 +68,7 @@ def collect_garbage(store: Store, keep: Keep, *, dry_run: bool = False, now_s: f
     Two of these at once do no harm; a run that is being written stays. With `dry_run` nothing is touched.
     """
     now_s = time.time() if now_s is None else now_s
+    halves = 0 if dry_run else sum(sweep_halves(store.home / name, now_s) for name in ("store", "runs"))
     folders = _runs(store.home)
     recent, older = folders[: keep.runs], folders[keep.runs :]
     needed = _needed(store, recent, keep)
@@ -80,7 +86,7 @@ def collect_garbage(store: Store, keep: Keep, *, dry_run: bool = False, now_s: f
             freed += piece.size_bytes
             runs_gone += is_run
             blobs_gone += not is_run
-    return Garbage(blobs_gone, runs_gone, freed, total - freed, keep.budget_bytes)
+    return Garbage(blobs_gone, runs_gone, freed, total - freed, keep.budget_bytes, halves)
 
 
 def _needed(store: Store, recent: list[Path], keep: Keep) -> set[str]:

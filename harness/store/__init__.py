@@ -4,6 +4,7 @@ from harness.store.approvals import MAIN, Approval, landing
 from harness.store.baselines import Baselines, Signature
 from harness.store.blobs import BlobStore
 from harness.store.depot import Depot
+from harness.store.halves import sweep_halves
 from harness.store.index import Index, StoredTrace
 from harness.store.ledger import Ledger
 from harness.store.store import Store
@@ -20,4 +21,5 @@ __all__ = [
     "Store",
     "StoredTrace",
     "landing",
+    "sweep_halves",
 ]

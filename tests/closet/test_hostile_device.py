@@ -105,6 +105,12 @@ REAL = hashlib.sha256(b"real").hexdigest()  # of what is sent: only its name is 
 DIGEST = "0" * 64
 
 
+@pytest.fixture(autouse=True)
+def one_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A liar lies again: once is enough."""
+    monkeypatch.setattr("harness.closet.connections._FIRST_PAUSES_S", ())
+
+
 @pytest.fixture(scope="module")
 def honest(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Device]:
     with emulated_closet(1, tmp_path_factory.mktemp("hostile")) as closet:

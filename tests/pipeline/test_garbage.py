@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import fcntl
 import os
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -15,6 +18,7 @@ from harness.verdict import JobResult, RunRecord, Verdict
 
 NOW_S = 1_000_000_000.0
 DAY_S = 86_400.0
+ROOT = Path(__file__).parents[2]
 SIZE = 1000
 
 
@@ -51,6 +55,39 @@ def test_the_least_recently_used_go_until_the_budget_is_kept(store):
     assert (gone.blobs, gone.freed_bytes, gone.kept_bytes, gone.over_budget) == (2, 2 * SIZE, 2 * SIZE, False)
     assert [store.has(digest) for digest in digests] == [False, True, False, True]
     assert collect_garbage(store, Keep(2 * SIZE), now_s=NOW_S).blobs == 0
+
+
+def test_what_a_killed_program_left_half_done_goes_when_it_is_old(store):
+    kept = put(store, "kept", 0.1)
+    program = f"""
+import os, signal, sys
+from pathlib import Path
+from harness.files import atomic_writer
+from harness.store import blobs
+home = Path({str(store.home)!r})
+if sys.argv[1] == "link":
+    os.link = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+    (home / "source").write_bytes(b"source")
+    blobs.BlobStore(home / "store" / "blobs").put_file(home / "source", link=True)
+with atomic_writer(home / "runs" / "one" / "record.json") as stream:
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+    for what in ("link", "part"):
+        died = subprocess.run([sys.executable, "-c", program, what], cwd=ROOT, check=False)
+        assert died.returncode == -signal.SIGKILL
+    halves = [path for path in store.home.rglob(".*") if path.name.endswith(".part") or path.name.startswith(".link.")]
+    assert len(halves) == 2
+    others = [store.home / "runs" / "one" / name for name in ("mine.part", ".part", ".link.mine")]
+    for path in others:
+        path.write_text("somebody's")
+    began_s = min(path.stat().st_mtime for path in halves)
+    assert collect_garbage(store, Keep(1 << 40), now_s=began_s + 3000.0).halves == 0
+    assert collect_garbage(store, Keep(1 << 40), dry_run=True, now_s=began_s + 4000.0).halves == 0
+    assert all(path.exists() for path in halves)
+    assert collect_garbage(store, Keep(1 << 40), now_s=began_s + 4000.0).halves == 2
+    assert not any(path.exists() for path in halves)
+    assert all(path.exists() for path in others)
+    assert store.has(kept)
 
 
 def test_what_is_needed_stays_whatever_the_budget(store):
