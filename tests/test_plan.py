@@ -36,7 +36,8 @@ def test_candidate_and_baseline_share_a_task() -> None:
     (trial,) = plan.trials
     assert trial.baseline_job is not None
     assert [job.id for job in task.jobs] == [trial.candidate.id, trial.baseline_job.id]
-    assert (trial.baseline_trace, trial.also_accepted) == ("", ()), "a replayed baseline is not mixed with an approved one"
+    approved = trial.baseline_trace, trial.also_accepted
+    assert approved == ("", ()), "a replayed baseline is not mixed with an approved one"
     assert (task.tags, task.deadline_s) == (("tag",), 60.0)
     assert set(task.blobs) == {"log0", "video0", "new", "old"}
 
