@@ -6,11 +6,10 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 
-from harness.closet.canary import Canary, canary_due
+from harness.closet.canary import canary_due
 from harness.closet.channel import LOST_AFTER_S
 from harness.closet.connections import Connections
 from harness.closet.deadline import Deadline
@@ -39,34 +38,15 @@ from harness.closet.leasing import Leasing
 from harness.closet.scheduler import Scheduler
 from harness.closet.scheduler_errors import refuse_impossible, refuse_twice
 from harness.closet.session import DeviceSession, Try
+from harness.closet.upkeep import Upkeep
 from harness.closet.work import DeviceFacts, HealthChanged, JobFinished, JobStarted, PoolEvent, Work, WorkOutcome
-from harness.config.upkeep import Limits
-from harness.domain import Device, DeviceKind, Priority
+from harness.domain import Device, Priority
 from harness.errors import ClosetError, ConfigError, ErrorDescription, UnreachableError
 from harness.shelf import Shelf
 from harness.verdict import NOT_RUN
 
 _TICK_S = 0.25
 _END_S = 30.0
-
-Recovery = Callable[[Device, str], ErrorDescription | None]
-"""Try to bring a device back, told why it was quarantined: None when it is worth another canary."""
-
-
-@dataclass(frozen=True, slots=True)
-class Upkeep:
-    """What keeps devices in order during a run; without it they are taken as they are.
-
-    `canaries` by kind; one that a device passed at most `canary_every_h` ago, with this code and its libraries of now,
-    is not run before its first job. Devices in `unproved` never run one. `recoveries` by device.
-    """
-
-    canaries: Mapping[DeviceKind, Canary] = field(default_factory=dict)
-    canary_every_h: float = 24.0
-    unproved: frozenset[str] = frozenset()
-    limits: Callable[[Device], Limits] | None = None
-    recoveries: Mapping[str, Recovery] = field(default_factory=dict)
-
 
 _NO_UPKEEP = Upkeep()
 

@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from harness.closet.deadline import Deadline
-from harness.closet.pool import Upkeep
 from harness.closet.recovery import DAY_S, Begin, Phase, Recovery, carry_out
+from harness.closet.upkeep import Upkeep
 from harness.config import Fleet
 from harness.config.upkeep import RecoveryHook
 from harness.domain import Blob, Device

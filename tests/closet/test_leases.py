@@ -19,7 +19,7 @@ from harness.closet.canary import Canary, passed_with
 from harness.closet.emulator import emulated_closet
 from harness.closet.events import HealthSeen, SetHealth
 from harness.closet.leasing import Leasing
-from harness.closet.pool import Upkeep
+from harness.closet.upkeep import Upkeep
 from harness.closet.work import DeviceConnected, DeviceLost, HealthChanged, JobFinished, JobStarted, WorkOutcome
 from harness.config.upkeep import Limits
 from harness.domain import Device, DeviceKind, Health, Lease, Priority
