@@ -19,7 +19,7 @@ from harness.closet.health import BrokenLimit, Vitals, judge_vitals, unhealthy
 from harness.closet.session import DeviceSession, Try, open_session
 from harness.config import Fleet
 from harness.domain import Device, DeviceKind, Health, Lease, Priority, json_digest
-from harness.errors import ClosetError, ErrorDescription, HostKeyError, LeaseLostError, OnroadError, UnreachableError
+from harness.errors import ClosetError, ErrorDescription, LeaseLostError, OnroadError
 from harness.pipeline.canary import DEADLINE_S, make_canaries, with_canary
 from harness.shelf import RENEW_EVERY_S, Shelf
 from harness.store import Store
@@ -27,9 +27,6 @@ from harness.verdict import NOT_RUN
 
 _TURN_S, _TURN_PAUSE_S = 6.0, 0.5
 _HARD_END_S = DEADLINE_S + 120.0
-# Of the way to the device: nothing is proved against the device itself.
-_NOT_ITS_FAULT = frozenset({UnreachableError.__name__, HostKeyError.__name__})
-
 # Somebody else has it now: another orchestrator, or its driver.
 _NOT_NOW = frozenset({LeaseLostError.__name__, OnroadError.__name__})
 
@@ -112,7 +109,7 @@ class Examiner:
             finally:
                 session.close()
         except ClosetError as error:
-            self._note(device, error.describe(), proved=False)
+            self._note(device, error.describe(), answered=False)
             return Checkup(device.name, error=error.describe())
 
     def _examine(self, device: Device, session: DeviceSession) -> Checkup:
@@ -127,7 +124,7 @@ class Examiner:
             return replace(found, not_run="stopped")
         if wrong is not None and wrong.kind in _NOT_NOW:
             return replace(found, not_run=wrong.problem)
-        self._note(device, found.error, proved=False)
+        self._note(device, found.error, answered=False)
         return replace(found, error=wrong or found.error, run_s=run_s)
 
     def _ask_canary(
@@ -148,7 +145,7 @@ class Examiner:
                 run_s = came.measurements.get("run_s")
                 with self._judging:  # noted before the next is judged: that one may prove this one right
                     error = came.error or canary.verify(device, came.files)
-                    self._note(device, error, proved=run_s is not None)
+                    self._note(device, error, answered=came.error is None)
         finally:
             with self._lock:
                 del self._running[place]
@@ -203,11 +200,11 @@ class Examiner:
         names = sorted({runs.get(lease.holder, lease.holder) for lease in held})
         return f"in use by {', '.join(names)}" if names else "another run is served first"
 
-    def _note(self, device: Device, error: ErrorDescription | None, *, proved: bool) -> None:
-        """Quarantine a device that is proved unfit; what may pass by itself makes it suspect."""
+    def _note(self, device: Device, error: ErrorDescription | None, *, answered: bool) -> None:
+        """Quarantine a device that answered wrongly; whatever else befell it may pass, and makes it suspect."""
         if error is None or error == NOT_RUN or error.kind in _NOT_NOW:
             return
-        state = Health.QUARANTINED if proved and error.kind not in _NOT_ITS_FAULT else Health.SUSPECT
+        state = Health.QUARANTINED if answered else Health.SUSPECT
         self._shelf.set_health(device.name, state, reason=error.problem, by=self._name)
 
     def _renew(self) -> None:
