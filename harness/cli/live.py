@@ -151,7 +151,9 @@ class Watch:
         self._trials_total, self._tasks_total = len(planned.plan.trials), len(planned.tasks)
         self._bar.update(self._bar_task, total=self._trials_total)
         reused = len(planned.plan.tasks) - len(planned.tasks)
-        note = f" · {reused} of {len(planned.plan.tasks)} tasks reused" if reused else ""
+        note = (
+            f" · {reused} of {len(planned.plan.tasks)} tasks reused" if reused > 0 else ""
+        )  # repeats are more than planned
         jobs = "1 job" if self._trials_total == 1 else f"{self._trials_total} jobs"
         self._console.print(
             f"[bold]{planned.plan.suite}[/] · {jobs} · {planned.device_count} devices{note}\n{folder}",

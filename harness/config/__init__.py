@@ -54,8 +54,9 @@ class Suite:
     """What is replayed, how it is judged, and on which devices.
 
     With `confirm` a FAIL is repeated before anybody is blamed, at most `confirm_most` of them a run. `policy` says
-    which answers to the claims of `intents` close the gate. Only baselines signed by one of `signers` (a file of
-    allowed signers) are used, where one is named. Of the worst `why` trials that FAIL the cause is looked for.
+    which answers to the claims of `intents` close the gate; `metrics` is a file of a person's own metrics, which they
+    may name. Only baselines signed by one of `signers` (a file of allowed signers) are used, where one is named. Of the
+    worst `why` trials that FAIL the cause is looked for.
     """
 
     name: str
@@ -74,6 +75,7 @@ class Suite:
     policy: GatePolicy | None = None
     signers: Path | None = None
     why: int = 0
+    metrics: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +159,7 @@ def load_suite(path: Path) -> Suite:
         None if suite.policy is None else make_policy(suite.policy),
         None if suite.signers is None else _resolved(folder, suite.signers),
         why=suite.why,
+        metrics=None if suite.metrics is None else _resolved(folder, suite.metrics),
     )
 
 

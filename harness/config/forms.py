@@ -152,6 +152,7 @@ class SuiteFile(_Strict):
     quarantine: str | None = Field(default=None, min_length=1)
     intent: IntentFile | None = None
     intents: list[str] = Field(default_factory=list)
+    metrics: str | None = Field(default=None, min_length=1)
     signers: str | None = Field(default=None, min_length=1)
     policy: PolicyFile | None = None
 

@@ -53,7 +53,8 @@ def _judged(prepared: Prepared, results: Mapping[str, JobResult], store: Store, 
         # Where the candidate crashed it has lost what the baseline has: leaving that out would make it look better.
         measures = [_measure(trial, result, prepared) for trial, result in held if trial.replayer == MEASURED]
         routes = {str(trial.segment): str(trial.segment.route) for trial, _ in held}
-        rows = collect_rows(measure_segments(measures, store), routes)
+        own = () if declared.own is None else [metric.name for metric in declared.own.metrics]
+        rows = collect_rows(measure_segments(measures, store), routes, own)
         _remember_spreads(rows, store, run)
     found: list[ClaimResult] = []
     for intent, questions in zip(declared.intents, declared.questions, strict=True):
@@ -128,7 +129,7 @@ def _facts(intent: Intent, prepared: Prepared, store: Store) -> dict[str, str]:
     return {
         "suite": prepared.suite.name,
         "intent": intent.name,
-        "asked": Declared((intent,)).digest,
+        "asked": Declared((intent,), own=prepared.declared.own).digest,
         "candidate": ", ".join(sorted({trial.candidate.model_digest for trial in trials})),
         "baseline": ", ".join(sorted(baselines)),
         "options": ", ".join(sorted({trial.candidate.options for trial in trials})),
@@ -136,6 +137,7 @@ def _facts(intent: Intent, prepared: Prepared, store: Store) -> dict[str, str]:
 
 
 def _measure(trial: Trial, result: JobResult, prepared: Prepared) -> Measure:
+    own = prepared.declared.own
     log = next((entry for entry in trial.candidate.recording if entry.name.startswith(_LOG)), None)
     return Measure(
         str(trial.segment),
@@ -145,6 +147,8 @@ def _measure(trial: Trial, result: JobResult, prepared: Prepared) -> Measure:
         "" if log is None else log.blob.sha256,
         # What an intent replaces is a matter of the gate: the tolerances, and with them the distance, are the same.
         tuple(replace(check, replaced=False) for check in prepared.checks[trial.replayer]),
+        own_metrics=None if own is None else own.path,
+        own_sha256="" if own is None else own.sha256,
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import fnmatch
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from harness.config import ReplayerConfig, Suite, gather
 from harness.config.intent import load_intent
 from harness.domain import Check, json_digest
 from harness.errors import ConfigError, ConfigMistakesError
+from harness.files import file_sha256
 from harness.intent import (
     NIGHTLY_POLICY,
     PR_POLICY,
@@ -26,6 +27,7 @@ from harness.intent import (
     Intent,
     Size,
 )
+from harness.pipeline.user_metrics import declared_metrics
 from harness.verdict import planned_name
 
 MEASURED = "driving_model"
@@ -36,19 +38,33 @@ _NOT_JUDGED = "not judged: the run ended before"
 
 
 @dataclass(frozen=True, slots=True)
+class OwnMetrics:
+    """A file of a person's own metrics, its digest, and what it declares."""
+
+    path: Path
+    sha256: str
+    metrics: tuple[Metric, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Declared:
-    """The intents of a run, the questions of each in order, and the policy by which the gate weighs the answers."""
+    """The intents of a run, the questions of each in order, and the policy by which the gate weighs the answers.
+
+    `own` are metrics that the suite brings along.
+    """
 
     intents: tuple[Intent, ...] = ()
     questions: tuple[tuple[Question, ...], ...] = ()
     policy: GatePolicy = PR_POLICY
+    own: OwnMetrics | None = None
 
     @property
     def digest(self) -> str:
         """One digest of all that is asked, whichever files it stands in; "" where nothing is."""
         if not self.intents:
             return ""
-        return json_digest([_without_places(asdict(intent)) for intent in self.intents])
+        own = [] if self.own is None else [self.own.sha256]
+        return json_digest([*own, *(_without_places(asdict(intent)) for intent in self.intents)])
 
     @property
     def planned(self) -> tuple[ClaimResult, ...]:
@@ -89,20 +105,31 @@ EVERY_METRIC = "every headline metric"
 def declare(suite: Suite, files: Sequence[Path]) -> Declared:
     """What the suite and the given files declare. ConfigMistakesError with every mistake in any of them."""
     intents = list(suite.intents)
-    gather([_loading(path, intents) for path in files])
+    own: list[OwnMetrics] = []
+    gather([*(_loading(path, intents) for path in files), lambda: own.extend(_own_metrics(suite))])
+    known = dict(METRICS) | {metric.name: metric for each in own for metric in each.metrics}
     errors: list[ConfigError] = []
     questions: list[tuple[Question, ...]] = []
     for number, intent in enumerate(intents):
         if intent.name in {other.name for other in intents[:number]}:
             errors.append(ConfigError(f"two intents are called {intent.name}", where=intent.where, remedy="rename one"))
         try:
-            questions.append(_questions(intent))
+            questions.append(_questions(intent, known))
         except ConfigMistakesError as mistakes:
             errors += mistakes.errors
         errors += _unknown_checks(intent, suite)
     if errors:
         raise ConfigMistakesError(tuple(errors))
-    return Declared(tuple(intents), tuple(questions), _policy(suite, intents))
+    return Declared(tuple(intents), tuple(questions), _policy(suite, intents), own[0] if own else None)
+
+
+def _own_metrics(suite: Suite) -> tuple[OwnMetrics, ...]:
+    """What the suite's file of metrics declares, if it names one."""
+    if suite.metrics is None:
+        return ()
+    if not suite.metrics.is_file():
+        raise ConfigError(f"no file of metrics at {suite.metrics}", where=str(suite.path), remedy="mind `metrics:`")
+    return (OwnMetrics(suite.metrics, file_sha256(suite.metrics), declared_metrics(suite.metrics)),)
 
 
 def _policy(suite: Suite, intents: Sequence[Intent]) -> GatePolicy:
@@ -120,7 +147,7 @@ def _loading(path: Path, into: list[Intent]) -> Callable[[], None]:
     return lambda: into.append(load_intent(path))
 
 
-def _questions(intent: Intent) -> tuple[Question, ...]:
+def _questions(intent: Intent, known: Mapping[str, Metric]) -> tuple[Question, ...]:
     errors: list[ConfigError] = []
     questions: list[Question] = []
     claims = list(intent.claims)
@@ -128,12 +155,12 @@ def _questions(intent: Intent) -> tuple[Question, ...]:
         named = {(claim.metric, claim.condition) for claim in claims}
         claims += [
             Claim(intent.expect, metric.name, ALL, where=intent.where)
-            for metric in METRICS.values()
+            for metric in known.values()
             if metric.headline and not metric.of_pair and (metric.name, ALL) not in named
         ]
     for claim in claims:
         try:
-            questions.append(_question(intent, claim))
+            questions.append(_question(intent, claim, known))
         except ConfigError as error:
             errors.append(error)
     if errors:
@@ -141,10 +168,10 @@ def _questions(intent: Intent) -> tuple[Question, ...]:
     return tuple(questions)
 
 
-def _question(intent: Intent, claim: Claim) -> Question:
-    metric = METRICS.get(claim.metric)
+def _question(intent: Intent, claim: Claim, known: Mapping[str, Metric]) -> Question:
+    metric = known.get(claim.metric)
     if metric is None:
-        raise _unknown("metric", claim.metric, METRICS, claim.where)
+        raise _unknown("metric", claim.metric, known, claim.where)
     if claim.condition not in CONDITIONS:
         raise _unknown("condition", claim.condition, CONDITIONS, claim.where)
     direction = Direction(claim.direction) if claim.direction else metric.direction

@@ -18,15 +18,14 @@ from harness.pipeline.truth import Measured
 Column = tuple[str, str]
 Singles = npt.NDArray[np.float32]
 
-_METRICS = {name: place for place, name in enumerate(METRICS)}
 _CONDITIONS = {name: place for place, name in enumerate(CONDITIONS)}
-_COLUMNS = [(metric, condition) for metric in _METRICS for condition in _CONDITIONS]
-_OF_PAIR = np.array([metric.of_pair for metric in METRICS.values()])
 
 
 @dataclass(frozen=True, slots=True)
 class Rows:
     """`candidate` and `baseline` (n, metrics · conditions), NaN where there is no value; `remark` is what is amiss.
+
+    `metrics` are those there are, and after them a person's own.
 
     In single precision: a difference of less than a ten-millionth is none that anybody asks for.
     """
@@ -36,24 +35,29 @@ class Rows:
     candidate: Singles
     baseline: Singles
     remark: str = ""
+    metrics: tuple[str, ...] = tuple(METRICS)
 
     def pairs(self, columns: Sequence[Column]) -> Pairs:
         """The values of some columns, held together."""
-        places = [_METRICS[metric] * len(_CONDITIONS) + _CONDITIONS[condition] for metric, condition in columns]
+        rows = {name: row for row, name in enumerate(self.metrics)}
+        places = [rows[metric] * len(_CONDITIONS) + _CONDITIONS[condition] for metric, condition in columns]
         sides = (side[:, places].astype(np.float64) for side in (self.candidate, self.baseline))
         return Pairs(self.segments, self.routes, *sides)
 
     def answered(self) -> list[Column]:
         """The columns in which any segment has a value."""
         known: Bools = np.any(np.isfinite(self.candidate), axis=0)
-        return [_COLUMNS[place] for place in np.flatnonzero(known)]
+        columns = [(metric, condition) for metric in self.metrics for condition in _CONDITIONS]
+        return [columns[place] for place in np.flatnonzero(known)]
 
 
-def collect_rows(measured: Iterable[Measured], routes: Mapping[str, str]) -> Rows:
+def collect_rows(measured: Iterable[Measured], routes: Mapping[str, str], own: Sequence[str] = ()) -> Rows:
     """A row a segment, in the order of their names; one that several kinds of device replayed has their mean.
 
-    `routes` says which route a segment is of. What the candidate has no trace of on any kind it has no value of.
+    `routes` says which route a segment is of, `own` are the names of a person's own metrics. What the candidate has no
+    trace of on any kind it has no value of.
     """
+    metrics = (*METRICS, *own)
     totals: dict[str, tuple[Singles, Singles]] = {}
     counts: dict[str, int] = {}
     failed: dict[str, str] = {}
@@ -69,7 +73,7 @@ def collect_rows(measured: Iterable[Measured], routes: Mapping[str, str]) -> Row
             failed[segment] = each.error.problem
         if each.candidate is not None and each.candidate.notes:
             noted[segment] = each.candidate.notes[0]
-        candidate, baseline = _sides(each)
+        candidate, baseline = _sides(each, metrics)
         if segment in totals:
             before, below = totals[segment]
             candidate, baseline = (
@@ -78,42 +82,52 @@ def collect_rows(measured: Iterable[Measured], routes: Mapping[str, str]) -> Row
         totals[segment] = candidate, baseline
         counts[segment] = counts.get(segment, 0) + 1
     names = tuple(sorted(totals))
-    shape = (len(names), len(_METRICS) * len(_CONDITIONS))
+    shape = (len(names), len(metrics) * len(_CONDITIONS))
     sides = [np.empty(shape, np.float32) for _ in (0, 1)]
     for row, name in enumerate(names):
         for side, values in zip(sides, totals.pop(name), strict=True):
             side[row] = values
         if name in lost:
             _lose(sides[0][row], sides[1][row])
-    return Rows(names, tuple(routes[name] for name in names), sides[0], sides[1], _remark(failed, noted, done))
+    remark = _remark(failed, noted, done)
+    return Rows(names, tuple(routes[name] for name in names), sides[0], sides[1], remark, metrics)
 
 
 def _lose(candidate: Singles, baseline: Singles) -> None:
     """Take all values from a candidate's row, those of the pair too: where the baseline has any, they are missed."""
     candidate[:] = np.nan
-    by_metric = baseline.reshape(len(_METRICS), len(_CONDITIONS))
-    by_metric[_OF_PAIR[:, None] & np.isfinite(by_metric).any(axis=0)] = 0.0
+    by_metric = baseline.reshape(-1, len(_CONDITIONS))
+    by_metric[_of_pair(len(by_metric))[:, None] & np.isfinite(by_metric).any(axis=0)] = 0.0
 
 
-def _sides(measured: Measured) -> tuple[Singles, Singles]:
+def _of_pair(count: int) -> Bools:
+    """(count,) which metrics are of the pair. A person's own never are."""
+    found = np.zeros(count, bool)
+    found[: len(METRICS)] = [metric.of_pair for metric in METRICS.values()]
+    return found
+
+
+def _sides(measured: Measured, metrics: tuple[str, ...]) -> tuple[Singles, Singles]:
     """Both sides' values. What is of the pair is held against nothing: a baseline is not far from itself."""
-    candidate, baseline, of_pair = (_table(each) for each in (measured.candidate, measured.baseline, measured.pair))
-    paired = np.repeat(_OF_PAIR, len(_CONDITIONS))
+    found = (measured.candidate, measured.baseline, measured.pair)
+    candidate, baseline, of_pair = (_table(each, metrics) for each in found)
+    paired = np.repeat(_of_pair(len(metrics)), len(_CONDITIONS))
     candidate = np.where(paired, of_pair, candidate)
     return candidate, np.where(paired, of_pair * np.float32(0.0), baseline)
 
 
-def _table(metrics: SegmentMetrics | None) -> Singles:
+def _table(found: SegmentMetrics | None, metrics: tuple[str, ...]) -> Singles:
     """(metrics · conditions,) values; a condition that is no metric's own (a tag) is left out."""
-    table = np.full((len(_METRICS), len(_CONDITIONS)), np.nan, np.float32)
-    if metrics is not None:
-        rows = [row for row, name in enumerate(metrics.metrics) if name in _METRICS]
-        columns = [column for column, name in enumerate(metrics.conditions) if name in _CONDITIONS]
-        cells = metrics.table[np.ix_(rows, columns)]
-        places = np.ix_(
-            [_METRICS[metrics.metrics[row]] for row in rows], [_CONDITIONS[metrics.conditions[at]] for at in columns]
+    table = np.full((len(metrics), len(_CONDITIONS)), np.nan, np.float32)
+    if found is not None:
+        places = {name: row for row, name in enumerate(metrics)}
+        rows = [row for row, name in enumerate(found.metrics) if name in places]
+        columns = [column for column, name in enumerate(found.conditions) if name in _CONDITIONS]
+        cells = found.table[np.ix_(rows, columns)]
+        into = np.ix_(
+            [places[found.metrics[row]] for row in rows], [_CONDITIONS[found.conditions[at]] for at in columns]
         )
-        table[places] = np.where((cells[..., 1] > 0) & np.isfinite(cells[..., 0]), cells[..., 0], np.nan)
+        table[into] = np.where((cells[..., 1] > 0) & np.isfinite(cells[..., 0]), cells[..., 0], np.nan)
     return table.ravel()
 
 

@@ -126,6 +126,33 @@ def test_what_the_candidate_has_no_trace_of_is_not_left_out(corpus: Corpus):
     assert "1 segment lost the value that the baseline has" in claim.words
 
 
+OWN = """
+from closet import metric
+
+@metric(unit="m", direction="lower", aggregation="mean", practical_size=0.05)
+def beside_at_2s(trace, truth):
+    return abs(trace["position.y"][:, 14] - truth["path.y"][:, 14])
+"""
+
+
+def test_a_metric_of_ones_own_is_claimed_like_any_other(corpus: Corpus):
+    (corpus.folder / "own.py").write_text(OWN)
+    suite = f"{SUITE}metrics: own.py\n"
+    intent = "expect: improve\nmetrics: {beside_at_2s: 10 %}\nguard: {lateral_error_2s: 0.1}\n"
+    record = run(corpus, intent, NEAR, FAR, text=suite)
+    assert [claim.answer for claim in record.claims] == [Answer.BETTER, Answer.BETTER]
+    assert record.claims[0].candidate == pytest.approx(0.2, abs=0.06)
+    assert "beside_at_2s · all" in load_spreads(corpus.store.home)
+    (corpus.folder / "own.py").write_text(OWN.replace("    return", "    raise ValueError('no')\n    return"))
+    broken = run(corpus, intent, NEAR, FAR, text=suite, name="broken")
+    assert [claim.answer for claim in broken.claims] == [Answer.NO_DATA, Answer.NO_DATA]
+    assert "raised ValueError: no (own.py line 6, in beside_at_2s)" in broken.claims[0].words
+    assert gate(broken).exit_code is ExitCode.NO_VERDICT
+    (corpus.folder / "own.py").unlink()
+    with pytest.raises(ConfigMistakesError, match="no file of metrics"):
+        run(corpus, intent, NEAR, FAR, text=suite)
+
+
 def test_without_data_there_is_no_verdict(corpus: Corpus):
     record = run(corpus, "expect: improve\nmetrics: {lead_distance_error: }\n", NEAR, FAR)
     claim = only_claim(record)
