@@ -25,7 +25,8 @@ def regressed(desk: Desk) -> Desk:
 
 
 def _run(desk: Desk, *more: object) -> list[object]:
-    return ["run", desk.suite, "--baseline", desk.model("release"), "--candidate", desk.model("curve_bias"), *more]
+    sides = ("--baseline", desk.model("release"), "--candidate", desk.model("curve_bias"))
+    return ["run", desk.suite, *sides, "--no-confirm", *more]
 
 
 @contextmanager

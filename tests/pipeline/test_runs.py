@@ -64,7 +64,8 @@ def test_a_request_comes_back_as_it_was(tmp_path: Path) -> None:
         (ModelChoice("", tmp_path / "next"),),
         (ModelChoice("driving_model", tmp_path / "release"),),
         ("abc*",),
-        ("closet", "run"),
+        intents=(tmp_path / "better.yaml",),
+        command=("closet", "run"),
     )
     path = tmp_path / REQUEST
     path.write_text(render_request(request))
