@@ -10,7 +10,15 @@ from tests.cli.conftest import Desk
 
 def test_a_run_with_verdicts_is_gone_on_with_only_as_it_was(desk: Desk) -> None:
     text = desk.suite.read_text()
-    arguments = ("run", desk.suite, "--baseline", desk.model("release"), "--candidate", desk.model("noisy"))
+    arguments = (
+        "run",
+        desk.suite,
+        "--baseline",
+        desk.model("release"),
+        "--candidate",
+        desk.model("noisy"),
+        "--no-confirm",
+    )
     assert desk.closet(*arguments, "--run-dir", "mine")[0] == ExitCode.REGRESSION
     record = (desk.folder / "mine" / "record.json").read_bytes()
     for changed, said in (
@@ -29,7 +37,10 @@ def test_a_run_with_verdicts_is_gone_on_with_only_as_it_was(desk: Desk) -> None:
     # What was blessed afterwards is not what this run was held against.
     assert desk.closet("run", desk.suite, "--candidate", desk.model("release"), "--run-dir", "first")[0] == 3
     assert desk.closet("bless", "first", "--reason", "first")[0] == 0
-    assert desk.closet("run", desk.suite, "--candidate", desk.model("noisy"), "--run-dir", "second")[0] == 1
+    assert (
+        desk.closet("run", desk.suite, "--candidate", desk.model("noisy"), "--run-dir", "second", "--no-confirm")[0]
+        == 1
+    )
     assert desk.closet("bless", "second", "--reason", "wanted")[0] == 0
     code, _, err = desk.closet("resume", "second")
     assert (code, "approved baseline" in err) == (ExitCode.USAGE, True), err

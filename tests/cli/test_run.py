@@ -58,7 +58,7 @@ def test_a_run_is_approved_and_then_gates(desk: Desk) -> None:
     assert (code, out) == (0, "created 1 · updated 0 · unchanged 0\n")
     code, out, _ = desk.closet("run", desk.suite, *candidate)
     assert code == ExitCode.GATE_OPEN, out
-    code, out, _ = desk.closet("run", desk.suite, "--candidate", desk.model("noisy"))
+    code, out, _ = desk.closet("run", desk.suite, "--candidate", desk.model("noisy"), "--no-confirm")
     assert code == ExitCode.REGRESSION
     assert json.loads(desk.closet("bless", "last", "--reason", "wanted", "--json")[1])["updated"] == 1
     assert desk.closet("run", desk.suite, "--candidate", desk.model("noisy"))[0] == ExitCode.GATE_OPEN
@@ -70,7 +70,9 @@ def test_a_run_is_approved_and_then_gates(desk: Desk) -> None:
 
 
 def test_a_finished_run_can_be_looked_at_again(desk: Desk) -> None:
-    desk.closet("run", desk.suite, "--baseline", desk.model("release"), "--candidate", desk.model("curve_bias"))
+    desk.closet(
+        "run", desk.suite, "--baseline", desk.model("release"), "--candidate", desk.model("curve_bias"), "--no-confirm"
+    )
     code, text, _ = desk.closet("report", "last")
     assert code == ExitCode.REGRESSION, "a report exits as the run did"
     assert "action.desiredCurvature" in text
