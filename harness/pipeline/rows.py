@@ -21,6 +21,9 @@ Singles = npt.NDArray[np.float32]
 _CONDITIONS = {name: place for place, name in enumerate(CONDITIONS)}
 
 
+_ENOUGH = 0.8  # share of the baseline's frames that the candidate must answer for its value to count
+
+
 @dataclass(frozen=True, slots=True)
 class Rows:
     """`candidate` and `baseline` (n, metrics · conditions), NaN where there is no value; `remark` is what is amiss.
@@ -108,17 +111,25 @@ def _of_pair(count: int) -> Bools:
 
 
 def _sides(measured: Measured, metrics: tuple[str, ...]) -> tuple[Singles, Singles]:
-    """Both sides' values. What is of the pair is held against nothing: a baseline is not far from itself."""
-    found = (measured.candidate, measured.baseline, measured.pair)
-    candidate, baseline, of_pair = (_table(each, metrics) for each in found)
+    """Both sides' values. What is of the pair is held against nothing: a baseline is not far from itself.
+
+    Where the candidate answers far fewer frames than the baseline (no number, or a lane it is not sure to see) its
+    value is lost: the mean over the frames that are left would make it look better.
+    """
+    (candidate, answered), (baseline, asked) = (
+        _table(each, metrics) for each in (measured.candidate, measured.baseline)
+    )
+    candidate[answered < _ENOUGH * asked] = np.nan
+    of_pair, _ = _table(measured.pair, metrics)
     paired = np.repeat(_of_pair(len(metrics)), len(_CONDITIONS))
     candidate = np.where(paired, of_pair, candidate)
     return candidate, np.where(paired, of_pair * np.float32(0.0), baseline)
 
 
-def _table(found: SegmentMetrics | None, metrics: tuple[str, ...]) -> Singles:
-    """(metrics · conditions,) values; a condition that is no metric's own (a tag) is left out."""
+def _table(found: SegmentMetrics | None, metrics: tuple[str, ...]) -> tuple[Singles, Singles]:
+    """(metrics · conditions,) values, and of how many frames; a condition that is none of ours (a tag) is left out."""
     table = np.full((len(metrics), len(_CONDITIONS)), np.nan, np.float32)
+    frames = np.zeros((len(metrics), len(_CONDITIONS)), np.float32)
     if found is not None:
         places = {name: row for row, name in enumerate(metrics)}
         rows = [row for row, name in enumerate(found.metrics) if name in places]
@@ -128,7 +139,8 @@ def _table(found: SegmentMetrics | None, metrics: tuple[str, ...]) -> Singles:
             [places[found.metrics[row]] for row in rows], [_CONDITIONS[found.conditions[at]] for at in columns]
         )
         table[into] = np.where((cells[..., 1] > 0) & np.isfinite(cells[..., 0]), cells[..., 0], np.nan)
-    return table.ravel()
+        frames[into] = cells[..., 1]
+    return table.ravel(), frames.ravel()
 
 
 def _together(old: Singles, new: Singles, count: int) -> Singles:

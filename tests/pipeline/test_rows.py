@@ -83,3 +83,13 @@ def test_where_the_candidate_has_no_trace_it_has_lost_all_values():
     assert np.isnan(pairs.candidate[0]).all()
     assert pairs.baseline[0] == pytest.approx([3.0, 0.0, NAN], nan_ok=True)
     assert sum_routes(pairs).lost.tolist() == [1, 1, 0]
+
+
+@pytest.mark.parametrize(("frames", "counts"), [(10, True), (8, True), (7, False), (0, False)])
+def test_a_candidate_that_answers_far_fewer_frames_has_lost_the_value(frames: int, counts: bool):
+    """The frames it leaves out may be those it is bad at: the mean of the others is no better model."""
+    found = measured("r/0", 1.0, 2.0)
+    found.candidate.table[..., 1] = np.where(found.candidate.table[..., 1] > 0, frames, 0)
+    pairs = collect_rows([found], {"r/0": "r"}).pairs([("lateral_error_2s", "all")])
+    assert bool(np.isfinite(pairs.candidate[0, 0])) is counts
+    assert pairs.baseline[0, 0] == 2.0
