@@ -55,7 +55,7 @@ class Leasing:
         self._holder = shelf.join(run, suite=suite, priority=priority)
         self._held: dict[tuple[str, int], _Held] = {}
         self._lock = threading.Lock()
-        self._requests: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+        self._requests: queue.SimpleQueue[Callable[[], object] | None] = queue.SimpleQueue()
         self._owed: list[Callable[[], object]] = []
         self._wants: tuple[Want, ...] = ()
         self._told_wants: tuple[Want, ...] = ()
@@ -82,7 +82,7 @@ class Leasing:
         with self._lock:
             held = self._held.get((start.device, start.slot))
         if held is not None and held.lease.epoch == start.epoch:
-            self._requests.put(lambda: self._shelf.assign(held.lease, start.work.id))
+            self._requests.put(lambda: self._try(lambda: self._shelf.assign(held.lease, start.work.id)))
 
     def give_back(self, back: GiveBack) -> None:
         """A lease that is not needed any more."""
@@ -143,10 +143,10 @@ class Leasing:
         return f"run {self._run}"
 
     def _serve(self) -> None:
-        """Requests in their order; those that must be done and could not are tried again."""
+        """Requests in their order, each using `_try` itself; those that must be done and could not are tried again."""
         while True:
             try:
-                request = self._requests.get(
+                request: Callable[[], object] | None = self._requests.get(
                     timeout=_RETRY_S if self._owed or self._wants != self._told_wants else None
                 )
             except queue.Empty:
@@ -156,9 +156,10 @@ class Leasing:
             owed, self._owed = self._owed, []
             for action in owed:
                 self._must(action)
-            self._try(request)
+            request()
 
     def _try(self, action: Callable[[], object]) -> bool:
+        """One use of the shelf. Never around another: that none was raised would pass for an answer of the shelf."""
         try:
             action()
         except ClosetError as error:

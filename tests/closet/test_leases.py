@@ -17,13 +17,13 @@ import pytest
 
 from harness.closet.canary import Canary, passed_with
 from harness.closet.emulator import emulated_closet
-from harness.closet.events import HealthSeen, SetHealth
+from harness.closet.events import Ask, Denied, HealthSeen, SetHealth
 from harness.closet.leasing import Leasing
 from harness.closet.upkeep import Upkeep
 from harness.closet.work import DeviceConnected, DeviceLost, HealthChanged, JobFinished, JobStarted, WorkOutcome
 from harness.config.upkeep import Limits
 from harness.domain import Device, DeviceKind, Health, Lease, Priority
-from harness.errors import DeviceUnhealthyError, ErrorDescription
+from harness.errors import ClosetError, DeviceUnhealthyError, ErrorDescription
 from harness.shelf import Shelf
 from tests.closet.conftest import Bench, eventually
 
@@ -364,3 +364,24 @@ def test_only_and_not_devices_are_kept(bench: Bench, emulated) -> None:
     outcomes = bench.run([*here, there], emulated)
     assert {outcomes[work.id].attempts[0].device for work in here} == {second}
     assert outcomes[there.id].attempts[0].device == first
+
+
+def test_a_shelf_that_never_answers_again_ends_the_run(
+    tmp_path: Path, emulated: tuple[Device, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each slot is denied, so that nothing waits for it; but what is denied for ever would make a run wait for ever."""
+    monkeypatch.setattr("harness.closet.leasing._PATIENCE_S", 0.0)
+    heard: SimpleQueue[object] = SimpleQueue()
+    ask = Ask(emulated[0].name, 0, DeviceKind.EMULATED, (), 60.0, 0)
+    shelf = Shelf(tmp_path / "shelf.db")
+    with holder(shelf, emulated[0], "cut off", heard) as leasing:
+        shelf.close()
+        Path(shelf.address).write_bytes(b"nothing of a database")
+        answers = []
+        for _ in range(3):
+            leasing.ask(ask)
+        while answers.count(Denied(ask.device, ask.slot)) < 3:
+            answers.append(heard.get(timeout=10))
+    errors = [answer for answer in answers if isinstance(answer, ClosetError)]
+    assert errors
+    assert "refuses" in errors[0].problem
