@@ -37,10 +37,21 @@ class Scale:
     repeats: int = 5
     replay_goes: int = 2
     staging_goes: int = 3
+    judged_segments: int = 5000
 
 
 FULL = Scale()
-QUICK = Scale(groups=4, kinds=2, segments=2, log_messages=20_000, staged_mb=64, run_jobs=4, repeats=2, replay_goes=1)
+QUICK = Scale(
+    groups=4,
+    kinds=2,
+    segments=2,
+    log_messages=20_000,
+    staged_mb=64,
+    run_jobs=4,
+    repeats=2,
+    replay_goes=1,
+    judged_segments=200,
+)
 
 
 @dataclass(slots=True)
