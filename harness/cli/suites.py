@@ -185,9 +185,7 @@ def run(
 def resume(run_name: str, junit: Path | None, as_json: bool) -> int:
     """Go on with RUN (a folder, a name, or `last`): what has a trace is kept, the rest is replayed, all is judged."""
     folder = find_run(closet_home(), run_name)
-    # What was replayed before the cut is stored, and kept also by a run that replays everything.
-    request = replace(load_request(folder / REQUEST), fresh=False)
-    return _carry_out(request, folder, junit, as_json, before=load_run(folder))
+    return _carry_out(load_request(folder / REQUEST), folder, junit, as_json, before=load_run(folder))
 
 
 def _carry_out(
@@ -204,7 +202,7 @@ def _carry_out(
     folder = folder.absolute()
     console = progress_console()
     with alone_in(folder), stopping(_STOPPING) as stop, Watch(console) as watch:
-        record = execute_run(request, prepared, store, folder=folder, observer=watch, stop=stop)
+        record = execute_run(request, prepared, store, folder=folder, observer=watch, stop=stop, before=before)
     watch.show_verdicts(record)
     text = render_record(record) if as_json else render_summary(record, shown_path(folder), load_why(folder))
     code = tell(text, gate(record).exit_code)

@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 
 from harness import __version__
-from harness.domain import Priority, Trial
+from harness.domain import Priority, ReplayJob, Trial
 from harness.errors import ClosetError, refused_here
 from harness.files import write_text
 from harness.pipeline.claims import judge_run
@@ -46,8 +46,9 @@ def execute_run(
     observer: Observer,
     stop: threading.Event,
     priority: Priority = Priority.PROMPT,
+    before: RunRecord | None = None,
 ) -> RunRecord:
-    """Carry out a prepared run in `folder` and return its record.
+    """Carry out a prepared run in `folder`, or go on with the one that left `before` there; returns its record.
 
     The record is on disk from the start, with every trial as ERROR "not run", and at least once a second after that;
     a trial only ever replaces its own entry. When `stop` is set the remote jobs are killed and what is left stays
@@ -68,7 +69,7 @@ def execute_run(
     written_s = began_s
     write(record)
     try:
-        done = {} if request.fresh else stored(plan.jobs, store)
+        done = stored(_judged_jobs(prepared, before) if request.fresh else plan.jobs, store)
         tasks = without(plan, frozenset(done))
         observer(Planned(folder, plan, tasks, len(prepared.fleet.devices) + prepared.fleet.emulated))
         with Replays(
@@ -121,6 +122,15 @@ def execute_run(
     write_text(folder / JUNIT, render_junit(record))
     write_text(folder / SUMMARY, render_summary(record, str(folder), load_why(folder)))
     return record
+
+
+def _judged_jobs(prepared: Prepared, before: RunRecord | None) -> dict[str, ReplayJob]:
+    """What a run that replays everything need not replay again: the jobs of trials that it judged before the cut.
+
+    Anything else in the store may be of another run, and that it would come out as then is what is asked.
+    """
+    judged = {result.name for result in before.results if result.error is None} if before is not None else set()
+    return {job.id: job for trial in prepared.plan.trials if trial.name in judged for job in trial.jobs}
 
 
 def _quarantine(prepared: Prepared) -> Quarantine:

@@ -109,7 +109,7 @@ def _one_round(
     resumed = bool(state.run) and (folder / RECORD).is_file()
     picked: tuple[Picked, ...] = ()
     if resumed:
-        asked = replace(load_request(folder / REQUEST), fresh=False)
+        asked = load_request(folder / REQUEST)
         prepared, resumed = _as_before(asked, folder, store)
     if not resumed:
         everything = prepare(request, store)
@@ -122,7 +122,14 @@ def _one_round(
     before = {job: found.sha256 for job in prepared.plan.jobs if (found := store.find_trace(job)) is not None}
     with alone_in(folder):
         record = execute_run(
-            asked, prepared, store, folder=folder, observer=observer, stop=stop, priority=Priority.NIGHTLY
+            asked,
+            prepared,
+            store,
+            folder=folder,
+            observer=observer,
+            stop=stop,
+            priority=Priority.NIGHTLY,
+            before=load_run(folder) if resumed else None,
         )
     _mark_replayed(prepared, record, store)
     if not record.interrupted:

@@ -25,7 +25,7 @@ from harness.pipeline.request import ModelChoice, Request, load_request
 from harness.pipeline.runs import JUNIT, REQUEST, SUMMARY, load_run
 from harness.store import Approval, Store
 from harness.trace import Channel, Trace, write_trace
-from harness.verdict import FindingKind, RunRecord, Verdict, gate
+from harness.verdict import NOT_RUN, FindingKind, RunRecord, Verdict, gate
 
 SUITE = """\
 suite: tiny
@@ -74,12 +74,22 @@ class Stage:
             self.store.approve([Approval("2026-11-21", "me", "why", "run", *where, sha256)])
         return replace(self, prepared=prepare(self.request, self.store))
 
-    def run(self, observer: Observer = _unseen, *, stopped: bool = False, workers: bool = False) -> RunRecord:
+    def run(
+        self,
+        observer: Observer = _unseen,
+        *,
+        stopped: bool = False,
+        workers: bool = False,
+        before: RunRecord | None = None,
+    ) -> RunRecord:
         stop = threading.Event()
         if stopped:
             stop.set()
         prepared = self.prepared if workers else replace(self.prepared, fleet=Fleet(self.prepared.fleet.devices, 0))
-        return execute_run(self.request, prepared, self.store, folder=self.folder / "run", observer=observer, stop=stop)
+        folder = self.folder / "run"
+        return execute_run(
+            self.request, prepared, self.store, folder=folder, observer=observer, stop=stop, before=before
+        )
 
 
 def made_trace(job: ReplayJob, curvature: float) -> Trace:
@@ -135,6 +145,21 @@ def test_stored_traces_are_judged_and_everything_is_written(stage: Stage) -> Non
     assert record.devices == ({"name": "m", "kind": "mici", "address": "127.0.0.1:1"},)
     assert not record.interrupted
     assert record.harness_error == ""
+
+
+def test_a_run_that_replays_everything_goes_on_with_what_it_judged_itself_only(stage: Stage) -> None:
+    """What an earlier run left in the store would answer for the devices that were to be asked anew."""
+    stage = stage.approve(0.0)
+    emulated, mici = stage.prepared.plan.trials
+    for trial in (emulated, mici):
+        stage.store_trace(trial.candidate, 0.0)
+    earlier = stage.run()
+    passed, other = earlier.results
+    before = replace(earlier, results=(passed, replace(other, verdict=Verdict.ERROR, checks=(), error=NOT_RUN)))
+    stage = replace(stage, request=replace(stage.request, fresh=True))
+    for known, left in ((None, {emulated.name, mici.name}), (before, {mici.name})):
+        record = stage.run(stopped=True, before=known)
+        assert {result.name for result in record.results if result.error == NOT_RUN} == left
 
 
 def test_the_record_is_whole_before_anything_is_done(stage: Stage) -> None:
