@@ -31,7 +31,21 @@ from harness.shelf import DeviceHealth, Shelf
 _AT_A_TIME = 8
 _POLL_S = 0.2
 
-_reason = click.option("--reason", required=True, metavar="TEXT", help="Why: who looks at it next will read this.")
+
+def _one_line(_: click.Context, option: click.Parameter, text: str) -> str:
+    """A reason as one line; a required one says something."""
+    if option.required and not text.strip():
+        raise click.BadParameter("say why: who looks at it next will read this")
+    return " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
+
+
+_reason = click.option(
+    "--reason",
+    required=True,
+    callback=_one_line,
+    metavar="TEXT",
+    help="Why: who looks at it next will read this.",
+)
 _name = click.argument("name")
 
 
@@ -94,7 +108,7 @@ def quarantine(name: str, reason: str, devices_file: Path) -> None:
     short_help="End a quarantine.",
 )
 @_name
-@click.option("--reason", default="", metavar="TEXT", help="What was done about it.")
+@click.option("--reason", default="", callback=_one_line, metavar="TEXT", help="What was done about it.")
 @devices_option
 def release(name: str, reason: str, devices_file: Path) -> None:
     """End a device's quarantine: it runs its canary, and then jobs again."""
@@ -115,7 +129,7 @@ def disable(name: str, reason: str, devices_file: Path) -> None:
 
 @click.command(epilog="\b\nExample:\n  closet devices enable mici-01", short_help="Put a device back on the shelf.")
 @_name
-@click.option("--reason", default="", metavar="TEXT", help="Why it is back.")
+@click.option("--reason", default="", callback=_one_line, metavar="TEXT", help="Why it is back.")
 @devices_option
 def enable(name: str, reason: str, devices_file: Path) -> None:
     """Put a disabled device back on the shelf: it runs its canary, and then jobs again."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from pathlib import Path
 
@@ -57,7 +58,7 @@ def devices(ctx: click.Context, devices_file: Path, no_contact: bool, watch: boo
     fleet = load_fleet(devices_file)
     with open_shelf(closet_home(), fleet) as shelf:
         if watch:
-            return _watch(fleet, shelf)
+            return _watch(fleet, shelf, as_json=as_json)
         board = read_board(fleet, shelf)
     if not no_contact:
         board = with_contact(board, fleet)
@@ -73,19 +74,30 @@ def _print(console: Console, board: Board) -> None:
     console.print(render_board(board, time.time()), soft_wrap=True, highlight=False)
 
 
-def _watch(fleet: Fleet, shelf: Shelf) -> int:
-    """Until Ctrl-C, which is how it is meant to end. Without a terminal a board is printed when it has changed."""
+def _watch(fleet: Fleet, shelf: Shelf, *, as_json: bool) -> int:
+    """Until Ctrl-C, which is how it is meant to end. Without a terminal a board is printed when it has changed.
+
+    With `as_json` each is one line.
+    """
     console = result_console()
     board = read_board(fleet, shelf)
-    try:
-        if not console.is_terminal:
+
+    def show(board: Board) -> None:
+        if as_json:
+            console.out(json.dumps([row.plain() for row in board.rows]), highlight=False)
+        else:
             _print(console, board)
+
+    try:
+        if as_json or not console.is_terminal:
+            show(board)
             while True:
                 time.sleep(_WATCH_EVERY_S)
                 before, board = board, read_board(fleet, shelf)
                 if board != before:
-                    console.print()
-                    _print(console, board)
+                    if not as_json:
+                        console.print()
+                    show(board)
         with Live(console=console, auto_refresh=False, vertical_overflow="crop") as live:
             while True:
                 live.update(render_board(read_board(fleet, shelf), time.time()), refresh=True)

@@ -135,10 +135,12 @@ def _temperature(vitals: Vitals, limit_c: float | None) -> BrokenLimit | None:
     hottest = vitals.hottest
     if limit_c is None or (hottest is not None and hottest[1] <= limit_c):
         return None
-    measured = "no thermal zone can be read" if hottest is None else f"{hottest[0]} is at {hottest[1]:.1f} °C"
-    return BrokenLimit(
-        "max_temperature_c", measured, f"at most {limit_c:g} °C wanted", "let it cool down, see fan and airflow"
-    )
+    wanted = f"at most {limit_c:g} °C wanted"
+    if hottest is None:
+        remedy = "a device that has none: `limits: {max_temperature_c: null}`"
+        return BrokenLimit("max_temperature_c", "no thermal zone can be read", wanted, remedy)
+    measured = f"{hottest[0]} is at {hottest[1]:.1f} °C"
+    return BrokenLimit("max_temperature_c", measured, wanted, "let it cool down, see fan and airflow")
 
 
 def _clock(vitals: Vitals, limit_s: float | None) -> BrokenLimit | None:

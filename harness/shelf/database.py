@@ -134,7 +134,7 @@ class Database:
             return DataError(
                 f"the shelf's database does not answer: {said}",
                 where=where,
-                remedy="see whether the server runs and lets this user in, then closet resume RUN",
+                remedy="see whether the server runs and lets this user in; closet resume goes on with a run",
             )
         if isinstance(error, sa.exc.OperationalError) or type(error) is sa.exc.DatabaseError:
             remedy = "make room, or mend the file's permissions; a damaged one may be moved away while nothing runs"

@@ -159,6 +159,8 @@ def test_a_name_with_a_slip_of_the_pen_changes_nothing(command: str, desk: Desk)
 @pytest.mark.parametrize("command", ["quarantine", "disable"])
 def test_a_reason_must_be_given(command: str, desk: Desk) -> None:
     assert desk.closet(command, "tizi-01")[0] == ExitCode.USAGE
+    assert desk.closet(command, "tizi-01", "--reason", " \n")[0] == ExitCode.USAGE
+    assert "the fan rattles\n" in desk.closet(command, "tizi-01", "--reason", "the fan\n\x1b rattles")[1]
 
 
 def test_check_tells_what_was_measured_and_fails_for_one_that_is_not_well(desk: Desk) -> None:
@@ -266,6 +268,21 @@ def test_watch_without_a_terminal_prints_what_changed(desk: Desk) -> None:
         process.send_signal(signal.SIGINT)
         process.stdout.read()
         assert process.wait(30) == 0
+
+
+def test_watch_for_programs_is_a_line_of_json_for_each_change(desk: Desk) -> None:
+    with subprocess.Popen(
+        command("--watch", "--json"), stdout=subprocess.PIPE, env=environment(desk), cwd=desk.folder, text=True
+    ) as process:
+        assert process.stdout is not None
+        before = json.loads(process.stdout.readline())
+        desk.closet("disable", "tizi-01", "--reason", "lent")
+        after = json.loads(process.stdout.readline())
+        process.send_signal(signal.SIGINT)
+        process.stdout.read()
+        assert process.wait(30) == 0
+    states = [{row["name"]: row["state"] for row in rows}["tizi-01"] for rows in (before, after)]
+    assert states == ["unknown", "disabled"]
 
 
 def read_until(terminal: int, text: str, seconds: float = 30.0) -> str:
