@@ -8,7 +8,7 @@ import os
 import platform
 import statistics
 from collections import Counter
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from typing import Any
 
 from tests.chaos.crowds import Rivalry
@@ -42,7 +42,8 @@ class Figures:
 
     def scenarios(self, tally: Tally) -> None:
         """What came of scenarios."""
-        self._keep("scenarios", asdict(tally))
+        # `asdict` would make of a Counter one that counts its items.
+        self._keep("scenarios", {entry.name: getattr(tally, entry.name) for entry in fields(tally)})
 
     def noticing(self, seconds: dict[str, list[float]]) -> None:
         """How long each loss took to be noticed."""
