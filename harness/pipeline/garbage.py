@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.errors import ClosetError
-from harness.pipeline.runs import LOCK, RECORD, load_run
+from harness.pipeline.runs import LOCK, RECORD, load_run, run_order
 from harness.store import MAIN, Store, sweep_halves
 from harness.verdict import JobResult, RunRecord, Verdict
 
@@ -128,7 +128,7 @@ def _record(folder: Path) -> RunRecord | None:
 
 def _runs(home: Path) -> list[Path]:
     """Folders of runs, newest first."""
-    return sorted((path.parent for path in (home / "runs").glob(f"*/{RECORD}")), reverse=True)
+    return sorted((path.parent for path in (home / "runs").glob(f"*/{RECORD}")), key=run_order, reverse=True)
 
 
 def _blobs(folder: Path) -> Iterator[tuple[Path, int, float]]:

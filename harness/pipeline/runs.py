@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import fcntl
 import os
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,17 +27,27 @@ def closet_home(environment: Mapping[str, str] = os.environ) -> Path:
 
 
 def new_run_folder(home: Path, today: datetime.date) -> Path:
-    """Make the next free folder of the day, `runs/2026-11-21-001`; safe beside other runs starting now."""
+    """Make the next folder of the day, `runs/2026-11-21-001`; safe beside other runs starting now.
+
+    Later than all that are there: where older ones were let go, a low number would pass for an older run.
+    """
     runs = home / "runs"
     runs.mkdir(parents=True, exist_ok=True)
-    for number in range(1, 1_000_000):
-        folder = runs / f"{today.isoformat()}-{number:03d}"
+    day = today.isoformat()
+    taken = [tail for folder in runs.glob(f"{day}-*") if (tail := folder.name.removeprefix(f"{day}-")).isdecimal()]
+    for number in range(max(map(int, taken), default=0) + 1, 1_000_000):
+        folder = runs / f"{day}-{number:03d}"
         try:
             folder.mkdir()
         except FileExistsError:
             continue
         return folder
     raise ConfigError("a million runs in one day", where=str(runs), remedy="remove old runs")
+
+
+def run_order(folder: Path) -> str:
+    """Sorts folders of runs, oldest first, also past the thousandth of a day."""
+    return re.sub(r"[0-9]+", lambda number: number[0].zfill(9), folder.name)
 
 
 @contextmanager
@@ -63,7 +74,7 @@ def find_run(home: Path, text: str) -> Path:
     """The folder of a run named by path, by name (`2026-11-21-001`), or as `last`."""
     runs = home / "runs"
     if text == "last":
-        folders = sorted(folder for folder in runs.glob("*") if (folder / RECORD).is_file())
+        folders = sorted((folder for folder in runs.glob("*") if (folder / RECORD).is_file()), key=run_order)
         if not folders:
             raise ConfigError("there is no run yet", where=str(runs), remedy="closet run SUITE makes one")
         return folders[-1]

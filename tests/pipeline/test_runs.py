@@ -33,6 +33,17 @@ def test_runs_that_start_together_get_folders_of_their_own(tmp_path: Path) -> No
     assert sorted(folder.name for folder in folders) == [f"2026-11-21-{number:03d}" for number in range(1, 17)]
 
 
+def test_a_run_comes_after_all_that_are_there(tmp_path: Path) -> None:
+    """Also where older ones were let go, and after the thousandth of a day."""
+    for number in (7, 999):
+        write_run(tmp_path / "runs" / f"2026-11-21-{number:03d}", record("older"))
+    newest = new_run_folder(tmp_path, DAY)
+    assert newest.name == "2026-11-21-1000"
+    write_run(newest, record("newest"))
+    assert find_run(tmp_path, "last") == newest
+    assert new_run_folder(tmp_path, DAY + datetime.timedelta(days=1)).name == "2026-11-22-001"
+
+
 def test_a_run_is_found_by_path_name_and_as_the_last(tmp_path: Path) -> None:
     first, second = new_run_folder(tmp_path, DAY), new_run_folder(tmp_path, DAY)
     with pytest.raises(ConfigError, match="no run yet"):
