@@ -174,13 +174,13 @@ def _block(result: JobResult, record: RunRecord, run_folder: str) -> str:
     lines = [trial_text(result, _SHOWN_FINDINGS)]
     if result.checks:
         lines.append(f"  look   closet diff {shlex.quote(run_folder)} {shlex.quote(result.segment)}")
-    again = _again(record.command, result.segment)
+    again = replay_command(record.command, result.segment)
     if again:
         lines.append(f"  again  {again}")
     return "\n".join(lines)
 
 
-def _again(command: Sequence[str], segment: str) -> str:
+def replay_command(command: Sequence[str], segment: str) -> str:
     """The command of the run, for one segment only."""
     kept: list[str] = []
     skip = False
