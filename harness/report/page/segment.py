@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from harness.domain import Json
 from harness.report.budget import clean
 from harness.report.links import trial_key
+from harness.report.page.measures import HorizonTable, MeasureCell, horizon_table, measure_families
 from harness.report.page.pack import pack_floats, pack_steps, pack_whole, script_of
-from harness.report.page.values import Chart, Drive, Ground, Lane, Measurement, SegmentView, Trial
+from harness.report.page.values import Chart, Drive, Ground, Lane, SegmentView, Trial
 from harness.report.trials import devices_of, distinct, every_attempt, in_a_line, repeat_words
 from harness.verdict import Attempt, Finding, JobResult, RunRecord, Severity
 
@@ -65,7 +66,8 @@ class SegmentFacts:
 
     segment: str
     trials: tuple[TrialFacts, ...]
-    families: tuple[tuple[str, tuple[tuple[Measurement, str, str, str, str], ...]], ...]
+    horizons: HorizonTable | None
+    families: tuple[tuple[str, tuple[MeasureCell, ...]], ...]
     why: tuple[str, ...]
     notes: tuple[str, ...]
     again: str
@@ -99,7 +101,8 @@ def segment_facts(record: RunRecord, view: SegmentView) -> SegmentFacts:
     return SegmentFacts(
         view.segment,
         tuple(_trial_facts(number, trial) for number, trial in enumerate(view.trials)),
-        _families(view.measurements),
+        horizon_table(view.measurements),
+        measure_families(view.measurements),
         view.why,
         view.notes,
         view.again,
@@ -151,39 +154,6 @@ def _attempt_row(attempt: Attempt) -> AttemptRow:
         clean(attempt.log_tail, _LONGEST_LOG),
         measured,
     )
-
-
-def _families(
-    rows: tuple[Measurement, ...],
-) -> tuple[tuple[str, tuple[tuple[Measurement, str, str, str, str], ...]], ...]:
-    """By family, each row with its numbers as text and which way it went: better, worse, moved or same."""
-    families = dict.fromkeys(row.family for row in rows)
-    return tuple(
-        (
-            family,
-            tuple(
-                (row, number(row.baseline), number(row.candidate), number(row.human), _way(row))
-                for row in rows
-                if row.family == family
-            ),
-        )
-        for family in families
-    )
-
-
-def number(value: float) -> str:
-    """Four digits; a dash for what is not known."""
-    return "–" if value != value else f"{value:.4g}"
-
-
-def _way(row: Measurement) -> str:
-    """Which way the candidate went by more than matters in practice."""
-    change = row.candidate - row.baseline
-    if change != change or abs(change) < row.size:
-        return "same"
-    if row.better == "none":
-        return "moved"
-    return "better" if (change < 0) is (row.better == "lower") else "worse"
 
 
 def segment_data(view: SegmentView) -> str:

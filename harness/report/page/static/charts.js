@@ -4,6 +4,7 @@
 closet.makeCharts = (data, cursor) => {
   const host = document.getElementById("charts");
   const GUTTER_PX = 62;
+  const RIGHT_PX = 14;
   const HEIGHT_PX = 138;
   const BELOW_PX = 74;
   let figures = [];
@@ -71,7 +72,7 @@ closet.makeCharts = (data, cursor) => {
     return {
       width,
       height,
-      padding: [6, 14, bottom ? 0 : 4, 0],
+      padding: [6, RIGHT_PX, bottom ? 0 : 4, 0],
       legend: { show: false },
       cursor: { x: false, y: false, points: { show: false }, drag: { x: true, y: false, setScale: false } },
       scales: { x: { time: false, range: () => cursor.zoom }, y: { range: (_, low, high) => span(low, high) } },
@@ -143,7 +144,7 @@ closet.makeCharts = (data, cursor) => {
       plot.over.addEventListener("dblclick", () => cursor.setZoom(...cursor.whole));
       return line;
     });
-    figure.width = figure.plots[0].over.clientWidth;
+    figure.width = width - GUTTER_PX - RIGHT_PX;
     move(figure);
   }
 

@@ -127,7 +127,7 @@ closet.makeRoad = (data, cursor) => {
     const place = ([x, y, z]) => { const p = project(x, y, z); return p && [p[0] * sx, p[1] * sy]; };
     const places = (line) => line.map(place).filter(Boolean);
     pen.lineJoin = "round";
-    for (const side of ["baseline", "candidate"]) {
+    for (const side of ["candidate", "baseline"]) {
       const ground = sides[side];
       if (!ground || !shown[side]) continue;
       pen.strokeStyle = ON_FILM[side];
@@ -166,7 +166,7 @@ closet.makeRoad = (data, cursor) => {
       const path = places(beyondNear(planOf(drive, driven)).map(([x, y, z]) => [x, y, z + view.mounted]));
       pen.setLineDash(DASH.driven.map((length) => length * dense));
       pen.lineCap = "round";
-      pen.lineWidth = 3 * dense;
+      pen.lineWidth = 2.6 * dense;
       pen.strokeStyle = ON_FILM.driven;
       trace(pen, path);
       pen.stroke();
@@ -190,6 +190,7 @@ closet.makeRoad = (data, cursor) => {
     pen.setLineDash(DASH[side].map((length) => length * dense));
   }
 
+  // The baseline is drawn last, in dashes: where both agree one sees both.
   function drawBird() {
     const [pen, width, height, dense] = fit(bird);
     pen.clearRect(0, 0, width, height);
@@ -215,7 +216,7 @@ closet.makeRoad = (data, cursor) => {
     pen.beginPath();
     pen.rect(0, 0, width, bottom);
     pen.clip();
-    for (const side of ["baseline", "candidate"]) {
+    for (const side of ["candidate", "baseline"]) {
       const ground = sides[side];
       if (!ground || !shown[side]) continue;
       pen.strokeStyle = ink[side];
