@@ -24,6 +24,7 @@ _STATE_TONES = {
     "softDisabling": "alarm",
     "overriding": "human",
 }
+_COMMON = "noEntry"  # half of all events: only worth a lane where one side alone has it
 _TYPE_TONES = {"immediateDisable": "alarm", "softDisable": "alarm", "overrideLateral": "human"}
 
 
@@ -69,6 +70,8 @@ def event_lanes(baseline: Trace, candidate: Trace, checks: Sequence[Check], star
         if kind == STATE:
             continue
         differs = (kind, name) in changed
+        if kind == _COMMON and not differs:
+            continue
         title = name if kind == CHANNEL else f"{name} · {kind}"
         for side, streams in ((Side.BASELINE, before), (Side.CANDIDATE, after)):
             tone = _TYPE_TONES.get(kind, "on")

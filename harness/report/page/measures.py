@@ -27,12 +27,13 @@ class MeasureCell:
 
 @dataclass(frozen=True, slots=True)
 class HorizonLine:
-    """One quantity at every horizon; None where it is not measured there."""
+    """One quantity at every horizon; None where it is not measured there. `claims` say at which they are."""
 
     name: str
     words: str
     unit: str
     cells: tuple[MeasureCell | None, ...]
+    claims: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +58,10 @@ def horizon_table(rows: Sequence[Measurement]) -> HorizonTable | None:
         first = next(iter(told.values()))
         words = re.sub(r"\b\d+ s\b", "… s", first.words)
         cells = tuple(measure_cell(told[ahead_s]) if ahead_s in told else None for ahead_s in ahead)
-        lines.append(HorizonLine(name, words, first.unit, cells))
+        claims = tuple(
+            f"at {ahead_s} s {cell.claim}" for ahead_s, cell in zip(ahead, cells, strict=True) if cell and cell.claim
+        )
+        lines.append(HorizonLine(name, words, first.unit, cells, claims))
     return HorizonTable(ahead, tuple(lines))
 
 

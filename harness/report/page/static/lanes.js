@@ -49,7 +49,8 @@ closet.makeLanes = (data, cursor) => {
       for (const [from, to, words, tone, frame] of lane.spans) {
         const button = document.createElement("button");
         button.type = "button";
-        button.className = `span ${/^[a-z]+$/.test(tone) ? tone : ""}`;
+        button.className = `span ${/^[a-z]+$/.test(tone) ? `tone-${tone}` : ""}`;
+        if (lane.title === "state") button.textContent = words.split(",")[0];
         button.title = words;
         button.setAttribute("aria-label", `${words}${frame === null ? "" : `, from frame ${frame}`}`);
         button.addEventListener("click", (event) => { event.stopPropagation(); cursor.setSeconds(from); });

@@ -207,7 +207,7 @@ closet.makeRoad = (data, cursor) => {
       const [, y] = put([metres, 0]);
       trace(pen, [[0, y], [width, y]]);
       pen.stroke();
-      if (metres) pen.fillText(`${metres} m`, 6 * dense, y - 4 * dense);
+      if (metres && metres < FAR_M) pen.fillText(`${metres} m`, 6 * dense, y - 4 * dense);
     }
     pen.textAlign = "center";
     for (const metres of [-10, -5, 5, 10]) pen.fillText(`${Math.abs(metres)} m ${metres < 0 ? "left" : "right"}`, put([0, metres])[0], height - 7 * dense);

@@ -6,6 +6,7 @@ closet.given("segment", (data) => {
   closet.cursor = cursor;
   const video = document.getElementById("video");
   const film = data.film && { t: closet.unpack(data.film.t), pictures: closet.unpack(data.film.pictures) };
+  const onRoad = cursor.trials.find((trial) => Object.keys(trial.grounds).length);
   const PICTURES_PER_S = 20;
   const field = document.getElementById("frame");
   const play = document.getElementById("play");
@@ -43,8 +44,13 @@ closet.given("segment", (data) => {
   function showTime() {
     field.value = String(cursor.frame ?? "");
     document.getElementById("time").textContent = `${cursor.seconds.toFixed(2)} s`;
+    document.getElementById("frame-word").textContent = cursor.trial === onRoad || !onRoad ? "frame" : "row";
     const label = document.getElementById("film-label");
-    if (label) label.textContent = `frame ${cursor.frame} · ${cursor.seconds.toFixed(2)} s`;
+    if (label) {
+      // Trials that run at another pace count rows of their own; the film is told by the camera's frame.
+      const frame = onRoad ? onRoad.frames[cursor.rowAt(onRoad.t, cursor.seconds + 0.001)] : cursor.frame;
+      label.textContent = `frame ${frame} · ${cursor.seconds.toFixed(2)} s`;
+    }
     seek();
   }
 
