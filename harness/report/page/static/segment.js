@@ -42,7 +42,8 @@ closet.given("segment", (data) => {
   }
 
   function showTime() {
-    field.value = String(cursor.frame ?? "");
+    // What is being typed is left alone.
+    if (document.activeElement !== field) field.value = String(cursor.frame ?? "");
     document.getElementById("time").textContent = `${cursor.seconds.toFixed(2)} s`;
     document.getElementById("frame-word").textContent = cursor.trial === onRoad || !onRoad ? "frame" : "row";
     const label = document.getElementById("film-label");
@@ -126,8 +127,10 @@ closet.given("segment", (data) => {
   document.getElementById("unzoom").addEventListener("click", () => cursor.setZoom(...cursor.whole));
   field.addEventListener("change", () => {
     if (/^\d+$/.test(field.value.trim())) cursor.setFrame(Number(field.value));
-    showTime();
+    field.value = String(cursor.frame ?? "");
+    say();
   });
+  field.addEventListener("blur", () => { field.value = String(cursor.frame ?? ""); });
 
   for (const link of document.querySelectorAll("[data-frame]")) {
     link.addEventListener("click", (event) => {
