@@ -122,9 +122,7 @@ def drive_lanes(driven: Trace, start_ns: int) -> tuple[Lane, ...]:
     return tuple(lanes)
 
 
-def _flag_spans(
-    name: str, tone: str, holds: npt.NDArray[np.bool_], trace: Trace, start_ns: int
-) -> tuple[Span, ...]:
+def _flag_spans(name: str, tone: str, holds: npt.NDArray[np.bool_], trace: Trace, start_ns: int) -> tuple[Span, ...]:
     edges = np.flatnonzero(np.diff(np.concatenate(([False], holds, [False])).astype(np.int8))).reshape(-1, 2)
     spans = []
     for first, after in edges.tolist():

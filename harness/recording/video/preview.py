@@ -132,9 +132,7 @@ def _repack(target: Path, video: Video) -> int:
     try:
         with (
             av.open(str(video.path), format=form) as source,
-            av.open(
-                str(target), "w", format="mp4", options={"movflags": "+faststart", "fflags": "+bitexact"}
-            ) as muxer,
+            av.open(str(target), "w", format="mp4", options={"movflags": "+faststart", "fflags": "+bitexact"}) as muxer,
         ):
             stream = muxer.add_stream_from_template(source.streams.video[0])
             if not isinstance(stream, VideoStream):

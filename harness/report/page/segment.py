@@ -173,9 +173,7 @@ def segment_data(view: SegmentView) -> str:
         },
         "stations": [] if camera is None else [*camera.stations_m],
         "planTimes": [] if camera is None else [*camera.plan_t_s],
-        "film": None
-        if footage is None
-        else {"t": pack_floats(footage.t_s), "pictures": pack_whole(footage.pictures)},
+        "film": None if footage is None else {"t": pack_floats(footage.t_s), "pictures": pack_whole(footage.pictures)},
         "drive": None if view.drive is None else _drive_data(view.drive),
     }
     return script_of("segment", content)

@@ -49,12 +49,16 @@ def film_path(segment: str) -> str:
 
 def render_overview(record: RunRecord, explained: Explained | None, written: Sequence[Written]) -> tuple[str, str]:
     """(path, HTML) of the overview; `written` are the segments that have pages of their own."""
-    html = _environment().get_template("overview.html").render(
-        facts=overview_facts(record, explained, written),
-        policy=POLICY,
-        assets=ASSETS,
-        scripts=(*_SHARED_SCRIPTS, *_OVERVIEW_SCRIPTS),
-        styles=_STYLES[:1],
+    html = (
+        _environment()
+        .get_template("overview.html")
+        .render(
+            facts=overview_facts(record, explained, written),
+            policy=POLICY,
+            assets=ASSETS,
+            scripts=(*_SHARED_SCRIPTS, *_OVERVIEW_SCRIPTS),
+            styles=_STYLES[:1],
+        )
     )
     return OVERVIEW, html
 
@@ -65,16 +69,20 @@ def render_segment(
     """(path, text) of a segment's page and of its data; `neighbours` are the segments before and after it."""
     slug = segment_slug(view.segment)
     facts = segment_facts(record, view)
-    html = _environment().get_template("segment.html").render(
-        facts=facts,
-        record=record,
-        before=segment_slug(neighbours[0]) if neighbours[0] else "",
-        after=segment_slug(neighbours[1]) if neighbours[1] else "",
-        policy=POLICY,
-        assets=f"../{ASSETS}",
-        scripts=(*_SHARED_SCRIPTS, *_SEGMENT_SCRIPTS),
-        data=f"{slug}.js",
-        styles=_STYLES,
+    html = (
+        _environment()
+        .get_template("segment.html")
+        .render(
+            facts=facts,
+            record=record,
+            before=segment_slug(neighbours[0]) if neighbours[0] else "",
+            after=segment_slug(neighbours[1]) if neighbours[1] else "",
+            policy=POLICY,
+            assets=f"../{ASSETS}",
+            scripts=(*_SHARED_SCRIPTS, *_SEGMENT_SCRIPTS),
+            data=f"{slug}.js",
+            styles=_STYLES,
+        )
     )
     yield f"{SEGMENTS}/{slug}.html", html
     yield f"{SEGMENTS}/{slug}.js", segment_data(view)

@@ -87,9 +87,9 @@ def watched(context: BrowserContext) -> Visitor:
     visitor.page.on("requestfailed", lambda request: visitor.wrong.append(f"failed: {request.url}"))
     visitor.page.on(
         "request",
-        lambda request: None
-        if request.url.startswith(("file:", "about:"))
-        else visitor.wrong.append(f"network: {request.url}"),
+        lambda request: (
+            None if request.url.startswith(("file:", "about:")) else visitor.wrong.append(f"network: {request.url}")
+        ),
     )
     return visitor
 

@@ -17,7 +17,7 @@ from harness.pipeline.runs import REQUEST, write_run
 from harness.recording.layout import open_recording
 from harness.recording.log import load_log
 from harness.recording.video import open_video
-from harness.replay.drive import camera_frames
+from harness.replay.drive import camera_frames, first_calibration
 from harness.store import Store
 from harness.trace import Array, Channel, Exactness, Trace, write_trace
 from harness.verdict import (
@@ -79,21 +79,22 @@ def make_run(folder: Path, demo: Demo) -> MadeRun:
     write_text(folder / "rules.yaml", "format: 1\nbase: 0.11.2\n")
     checks = {config.name: config.checks for config in load_suite(suite_path).replayers}
     recording = open_recording(demo.routes_folder, demo.segments[0])
-    frames = camera_frames(
-        load_log(recording.files["rlog"]), "narrowRoadEncodeIdx", open_video(recording.files["fcamera"]), "fcamera"
-    )
+    log = load_log(recording.files["rlog"])
+    frames = camera_frames(log, "narrowRoadEncodeIdx", open_video(recording.files["fcamera"]), "fcamera")
     ids = np.array([frame.frame_id for frame in frames], np.int64)
     t_ns = np.array([frame.eof_ns for frame in frames], np.int64)
     segment, run = str(demo.segments[0]), folder / "run"
     with Store(folder / "home") as store:
         made_of = {f"recording {path.name}": store.digest_file(path).sha256 for path in recording.files.values()}
-        kept = {
-            (name, moved): _kept(store, folder, make(segment, ids, t_ns, moved=moved))
-            for name, make in (("driving_model", driving_trace), ("selfdrive_state", state_trace))
-            for moved in (False, True)
-        }
+        kept = {}
+        for moved in (False, True):
+            driving_model = driving_trace(segment, ids, t_ns, first_calibration(log), moved=moved)
+            for trace in (driving_model, state_trace(segment, ids, t_ns, moved=moved)):
+                kept[trace.replayer, moved] = _kept(store, folder, trace)
     digests = {name: json_digest([asdict(check) for check in each]) for name, each in checks.items()}
-    driving = _result(segment, "driving_model", Verdict.FAIL, _moved(ids), made_of | {"checks": digests["driving_model"]})
+    driving = _result(
+        segment, "driving_model", Verdict.FAIL, _moved(ids), made_of | {"checks": digests["driving_model"]}
+    )
     state = _result(segment, "selfdrive_state", Verdict.FAIL, _disengaged(ids), {"checks": digests["selfdrive_state"]})
     results = [
         replace(each, baseline_trace=kept[each.replayer, False], candidate_trace=kept[each.replayer, True])
@@ -117,7 +118,7 @@ def make_run(folder: Path, demo: Demo) -> MadeRun:
     return MadeRun(run, folder / "home", segment, tuple(ids.tolist()))
 
 
-def driving_trace(segment: str, ids: Array, t_ns: Array, *, moved: bool) -> Trace:
+def driving_trace(segment: str, ids: Array, t_ns: Array, rpy: tuple[float, float, float], *, moved: bool) -> Trace:
     """Straight on at 20 m/s between two lines, with a lead; moved is 0.4 m to the right for a second."""
     n = len(ids)
     wrong = np.zeros(n)
@@ -129,6 +130,12 @@ def driving_trace(segment: str, ids: Array, t_ns: Array, *, moved: bool) -> Trac
         "position.x": x,
         "position.y": wrong[:, None] * 0.4 * np.minimum(PLAN_T_S, 1.0),
         "position.z": 0.0 * x,
+        **{
+            f"{plan}.{axis}": 0.0 * x
+            for plan in ("velocity", "acceleration", "orientation", "orientationRate")
+            for axis in "xyz"
+        },
+        "velocity.x": np.full((n, 33), 20.0),
         "laneLines.y": np.tile(lines, (n, 1, 1)),
         "laneLines.z": np.full((n, 4, 33), HEIGHT_M),
         "laneLineProbs": np.tile([0.3, 0.95, 0.9, 0.2], (n, 1)),
@@ -142,7 +149,7 @@ def driving_trace(segment: str, ids: Array, t_ns: Array, *, moved: bool) -> Trac
     }
     channels = {name: Channel(name, "m", array.astype(np.float32)) for name, array in values.items()}
     provenance = {
-        "calibration_rpy_rad": [0.008, -0.012, 0.015],
+        "calibration_rpy_rad": [*rpy],
         "device": "mici",
         "sensor": "os04c10",
         "side": "candidate" if moved else "baseline",

@@ -87,7 +87,7 @@ def test_one_cursor_through_everything(made_page: MadePage, visitor: Visitor) ->
     page.wait_for_selector(".chart canvas")
     before = page.evaluate("document.getElementById('overlay').toDataURL().length")
     page.evaluate(f"closet.cursor.setFrame({made_page.run.frames[35]})")
-    expect(page.locator('#time')).to_have_text('1.75 s')
+    expect(page.locator("#time")).to_have_text("1.75 s")
     expect(page.locator(".chart-values .observed, .chart-values .candidate").first).to_contain_text("observed 0.00")
     assert page.locator(".chart-values .beyond").first.is_visible()
     places = page.evaluate(
@@ -161,7 +161,9 @@ def test_the_table_is_sorted_and_filtered_and_remembers_it(made_page: MadePage, 
     page.get_by_role("button", name="First wrong frame").click()
     page.get_by_role("button", name="First wrong frame").click()
     assert "order=descending" in page.url
-    frames = [text for text in page.locator("#trial-table tbody tr td:nth-child(6)").all_inner_texts() if "frame" in text]
+    frames = [
+        text for text in page.locator("#trial-table tbody tr td:nth-child(6)").all_inner_texts() if "frame" in text
+    ]
     assert frames == sorted(frames, key=lambda text: -int(text.split()[1]))
     page.locator(".tile.error").click()
     assert rows.count() == 1
