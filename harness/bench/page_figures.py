@@ -10,6 +10,7 @@ import numpy as np
 
 from harness.bench.figure import Better, Figure
 from harness.bench.workbench import Workbench
+from harness.domain import Json
 from harness.pipeline.page import write_page
 from harness.pipeline.runs import write_run
 from harness.report.links import SEGMENTS
@@ -164,8 +165,13 @@ def _trace(segment: str, number: int, *, moved: bool) -> Trace:
     for name, count in (("laneLineProbs", 4), ("leadsV3.prob", 3)):
         channels[name] = Channel(name, "", np.full((_FRAMES, count), 0.9, np.float32))
     frames = np.arange(_FRAMES, dtype=np.int64)
-    provenance = {"calibration_rpy_rad": [0.0, 0.01, 0.0], "device": "mici", "sensor": "os04c10", "side": str(moved)}
-    return Trace("driving_model", segment, frames, frames * 50_000_000, channels, {**provenance})
+    provenance: dict[str, Json] = {
+        "calibration_rpy_rad": [0.0, 0.01, 0.0],
+        "device": "mici",
+        "sensor": "os04c10",
+        "side": str(moved),
+    }
+    return Trace("driving_model", segment, frames, frames * 50_000_000, channels, provenance)
 
 
 FIGURES = (

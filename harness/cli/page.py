@@ -8,8 +8,8 @@ from typing import Any, TypeVar
 
 import click
 
-from harness.cli.streams import progress_console, tell
 from harness.cli.options import open_store, shown_path
+from harness.cli.streams import progress_console, tell
 from harness.pipeline.page import CHANGED, PAGE, PageWritten, write_page
 
 _IN_THE_RUN = ""

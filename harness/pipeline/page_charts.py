@@ -1,4 +1,4 @@
-"""The numbers of a trial that a page draws: what moved, at the element that moved most, and what one always asks for."""
+"""The numbers of a trial that a page draws: what moved, where it moved most, and what one always asks for."""
 
 from __future__ import annotations
 

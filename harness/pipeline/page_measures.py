@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -45,7 +46,7 @@ def measurements(measured: Measured, claims: Sequence[ClaimResult]) -> tuple[Mea
         else:
             baseline, human = _value(measured.baseline, name)
             candidate = _value(measured.candidate, name)[0]
-        if baseline != baseline and candidate != candidate:
+        if math.isnan(baseline) and math.isnan(candidate):
             continue
         claim = next((each for each in claims if each.metric == name and each.condition in {"", "all"}), None)
         rows.append(

@@ -78,7 +78,8 @@ def _sure(trace: Trace) -> Floats | None:
     known = np.zeros((len(trace.frame_ids), 2))
     if edges is not None and edges.values.shape[1:] == (2,):
         known = np.clip(_SURE_STD_M - edges.values, 0.0, 1.0)
-    return np.clip(np.concatenate([lines.values, known], axis=1), 0.0, 1.0)
+    sure: Floats = np.clip(np.concatenate([lines.values, known], axis=1), 0.0, 1.0)
+    return sure
 
 
 def _lead(trace: Trace) -> Floats | None:
@@ -140,7 +141,8 @@ def _height_of(log: Log | None) -> tuple[float, str]:
 def film_of(trace: Trace, files: Mapping[str, Path], log: Log | None, store: Store) -> Film:
     """The film of a replay's frames: known by what it is cut from, made where it is not in the store yet.
 
-    DataError where no recording holds them. The recording's own preview is repacked where it has every frame; else the road camera is scaled down.
+    The recording's own preview is repacked where it has every frame; else the road camera is scaled down. DataError
+    where neither holds them.
     """
     ids = trace.frame_ids
     if "qcamera" in files and log is not None and len(log.rows(_PREVIEW_INDEX)):

@@ -22,7 +22,7 @@ from harness.pipeline.page_sources import Sources
 from harness.recording.log import Log
 from harness.replay.drive import load_whole_log
 from harness.report import render_explanation, replay_command
-from harness.report.page.values import Drive, Footage, Measurement, SegmentView, Side, Trial, View
+from harness.report.page.values import Chart, Drive, Footage, Measurement, SegmentView, Side, Trial, View
 from harness.store import Store
 from harness.trace import Trace
 from harness.verdict import JobResult, RunRecord
@@ -167,7 +167,7 @@ def _trial(loaded: _Loaded, sources: Sources, driven: Trace | None, start_ns: in
     checks, why_not = sources.checks_of(result)
     notes += [why_not] if why_not else []
     lanes = finding_lanes(result, seconds_of, float(t_s[-1]) if len(t_s) else 0.0)
-    charts = ()
+    charts: tuple[Chart, ...] = ()
     if baseline is not None and candidate is not None:
         try:
             lanes = (*lanes, *event_lanes(baseline, candidate, checks, start_ns))

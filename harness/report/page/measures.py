@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -77,20 +78,19 @@ def measure_families(rows: Sequence[Measurement]) -> tuple[tuple[str, tuple[Meas
 def measure_cell(row: Measurement) -> MeasureCell:
     """One metric as text."""
     claim = f"{row.answer}: {row.interval}" if row.answer and row.interval else row.answer
-    return MeasureCell(
-        row.name, row.words, row.unit, *map(number, (row.baseline, row.candidate, row.human)), _way(row), claim
-    )
+    baseline, candidate, human = (number(value) for value in (row.baseline, row.candidate, row.human))
+    return MeasureCell(row.name, row.words, row.unit, baseline, candidate, human, _way(row), claim)
 
 
 def number(value: float) -> str:
     """Three digits that count; a dash for what is not known."""
-    return "–" if value != value else f"{value:.3g}"
+    return "–" if math.isnan(value) else f"{value:.3g}"
 
 
 def _way(row: Measurement) -> str:
     """Which way the candidate went, by more than matters in practice."""
     change = row.candidate - row.baseline
-    if change != change or abs(change) < row.size:
+    if math.isnan(change) or abs(change) < row.size:
         return "same"
     if row.better == "none":
         return "moved"
