@@ -10,11 +10,21 @@ import click
 
 from harness.cli.options import open_store, shown_path
 from harness.cli.streams import progress_console, tell
-from harness.pipeline.page import CHANGED, PAGE, PageWritten, write_page
 
 _IN_THE_RUN = ""
+_CHANGED, _PAGE = "changed", "page"
 
 Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+html_option = click.option(
+    "--html",
+    is_flag=False,
+    flag_value=_IN_THE_RUN,
+    default=None,
+    metavar="[FOLDER]",
+    help="Write a page to look at into FOLDER, by default `page` in the run's folder.",
+)
 
 
 def page_options(command: Command) -> Command:
@@ -24,18 +34,11 @@ def page_options(command: Command) -> Command:
         click.option(
             "--segments",
             multiple=True,
-            default=(CHANGED,),
+            default=(_CHANGED,),
             metavar="all|changed|PATTERN",
             help="Which segments get pages of their own. Default: changed, those with a trial that did not PASS.",
         ),
-        click.option(
-            "--html",
-            is_flag=False,
-            flag_value=_IN_THE_RUN,
-            default=None,
-            metavar="[FOLDER]",
-            help="Write a page to look at into FOLDER, by default `page` in the run's folder.",
-        ),
+        html_option,
     ):
         command = option(command)
     return command
@@ -43,9 +46,15 @@ def page_options(command: Command) -> Command:
 
 def echo_page(folder: Path, html: str, segments: tuple[str, ...], *, films: bool, code: int) -> int:
     """Write the page of the run in `folder`, say where it is, and give `code` back."""
-    target = Path(html).absolute() if html else folder / PAGE
-    console = progress_console()
-    with open_store() as store, console.status("writing the page") as status:
+    return tell(make_page(folder, html, segments, films=films), code)
+
+
+def make_page(folder: Path, html: str, segments: tuple[str, ...], *, films: bool) -> str:
+    """Write the page of the run in `folder` to `html`, "" for the run's own folder; where it is and what is in it."""
+    from harness.pipeline.page import write_page  # noqa: PLC0415 half of all our libraries, which most reports need not
+
+    target = Path(html).absolute() if html else folder / _PAGE
+    with open_store() as store, progress_console().status("writing the page") as status:
         written = write_page(
             folder,
             store,
@@ -55,10 +64,6 @@ def echo_page(folder: Path, html: str, segments: tuple[str, ...], *, films: bool
             shown_run=shown_path(folder),
             tell=lambda done, total: status.update(f"writing the page: {done} of {total} segments"),
         )
-    return tell(_words(written), code)
-
-
-def _words(written: PageWritten) -> str:
     pages = f"{written.segments} segment{'' if written.segments == 1 else 's'}"
-    films = f", {written.films} with a film" if written.films else ""
-    return f"{shown_path(written.overview)}\n{pages}{films} · {written.size_bytes / 1e6:.1f} MB\n"
+    kept = f", {written.films} with a film" if written.films else ""
+    return f"{shown_path(written.overview)}\n{pages}{kept} · {written.size_bytes / 1e6:.1f} MB\n"

@@ -30,7 +30,6 @@ from harness.report.page.site import FILMS, asset_files, film_path, render_overv
 from harness.store import Store
 from harness.verdict import RunRecord, Verdict
 
-PAGE = "page"
 CHANGED, ALL = "changed", "all"
 _FEW = 3  # so many pages are written sooner than other processes would have started
 _OURS = "assets/closet.js"  # a folder that has it was written by us

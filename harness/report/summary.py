@@ -183,12 +183,16 @@ def _block(result: JobResult, record: RunRecord, run_folder: str) -> str:
 def replay_command(command: Sequence[str], segment: str) -> str:
     """The command of the run, for one segment only."""
     kept: list[str] = []
-    skip = False
+    skip = maybe = False
     for word in command:
-        if skip:
-            skip = False
-        elif word in {"--only", "--run-dir", "--junit"}:
-            skip = True
-        elif not word.startswith(("--only=", "--run-dir=", "--junit=")):
+        if skip or (maybe and not word.startswith("-")):
+            skip = maybe = False
+        elif word in {"--only", "--run-dir", "--junit", "--html"}:
+            # The folder of a page may be left out; what looks like an option is none.
+            skip, maybe = word != "--html", word == "--html"
+        elif not word.startswith(("--only=", "--run-dir=", "--junit=", "--html=")):
             kept.append(word)
+            maybe = False
+        else:
+            maybe = False
     return shlex.join([*kept, "--only", segment]) if kept else ""

@@ -1,4 +1,4 @@
-"""How the page feels in a browser: first paint, a segment ready to be used with the processor slowed, pictures a second.
+"""How the page feels in a browser: first paint, a segment ready with the processor slowed, pictures a second.
 
     python -m tests.report.page [--jobs 500]
 
@@ -9,6 +9,7 @@ which on a busy machine is mostly how long one waits for others, stands the proc
 from __future__ import annotations
 
 import argparse
+import itertools
 import tempfile
 import time
 from pathlib import Path
@@ -60,7 +61,8 @@ def main() -> None:
         ready = sorted(_usable(browser, segment, _SLOWED) for _ in range(_GOES))
         busy_ms = min(_usable(browser, segment, 1)[1] for _ in range(_GOES))
         click.echo(
-            f"segment, processor slowed {_SLOWED}×: ready {ready[0][0]:.0f} ms, median {ready[len(ready) // 2][0]:.0f} ms; "
+            f"segment, processor slowed {_SLOWED}×: ready {ready[0][0]:.0f} ms, "
+            f"median {ready[len(ready) // 2][0]:.0f} ms; "
             f"{busy_ms:.0f} ms of processor unslowed"
         )
         pace, charts, slow_ms, own_ms = _pace(browser, segment)
@@ -129,7 +131,7 @@ def _pace(browser: Browser, address: str) -> tuple[float, int, float, float]:
     before = _processor_ms(session)
     times = page.evaluate(_DRIVE, _STEPS)
     own_ms = (_processor_ms(session) - before) / _STEPS
-    took = sorted(after - before for before, after in zip(times, times[1:], strict=False))
+    took = sorted(after - before for before, after in itertools.pairwise(times))
     page.close()
     drawn = _STEPS / (times[-1] - times[0]) * 1000
     return drawn, charts, took[int(0.95 * len(took))], own_ms
