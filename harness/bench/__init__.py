@@ -9,6 +9,7 @@ from harness.bench import (
     judgement_figures,
     log_figures,
     metrics_figures,
+    page_figures,
     panda_figures,
     replay_figures,
     run_figures,
@@ -28,6 +29,7 @@ FIGURES: tuple[Figure, ...] = (
     *corpus_figures.FIGURES,
     *metrics_figures.FIGURES,
     *judgement_figures.FIGURES,
+    *page_figures.FIGURES,
 )
 
 __all__ = [

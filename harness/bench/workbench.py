@@ -38,6 +38,7 @@ class Scale:
     replay_goes: int = 2
     staging_goes: int = 3
     judged_segments: int = 5000
+    page_jobs: int = 500
 
 
 FULL = Scale()
@@ -51,6 +52,7 @@ QUICK = Scale(
     repeats=2,
     replay_goes=1,
     judged_segments=200,
+    page_jobs=40,
 )
 
 

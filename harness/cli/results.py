@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from harness.cli.options import echo_json, json_option, open_store, shown_path
+from harness.cli.page import echo_page, page_options
 from harness.cli.streams import tell
 from harness.compare import describe_difference
 from harness.errors import ConfigError, DataError
@@ -69,15 +70,25 @@ def diff(run_name: str, segment: str | None, channel: str, show_all: bool, as_js
 
 
 @click.command(
-    epilog="\b\nExamples:\n  closet report last\n  closet report last --format junit > report.xml",
+    epilog="\b\nExamples:\n"
+    "  closet report last\n"
+    "  closet report last --format junit > report.xml\n"
+    "  closet report last --html                    a page to look at, in the run's folder\n"
+    "  closet report last --html public --segments all",
     short_help="Regenerate a report from a run's record.",
 )
 @click.argument("run_name", metavar="RUN")
 @click.option("--format", "kind", type=click.Choice(["text", "junit", "json"]), default="text", show_default=True)
-def report(run_name: str, kind: str) -> int:
-    """Write a report of RUN (a folder, a name, or `last`) to standard output and exit with the gate's code."""
+@page_options
+def report(run_name: str, kind: str, html: str | None, segments: tuple[str, ...], films: bool) -> int:
+    """Write a report of RUN (a folder, a name, or `last`) to standard output and exit with the gate's code.
+
+    With --html a page is written instead: it opens from a disk and from any web server, and needs no network.
+    """
     folder = find_run(closet_home(), run_name)
     record = load_run(folder)
+    if html is not None:
+        return echo_page(folder, html, segments, films=films, code=gate(record).exit_code)
     if kind == "junit":
         text = render_junit(record)
     elif kind == "json":

@@ -15,13 +15,14 @@ from rich.table import Table
 from harness.cli.claims import check_intents, echo_outlooks, intent_option
 from harness.cli.live import Watch
 from harness.cli.options import echo_json, json_option, make_request, open_store, shown_path, suite_options
+from harness.cli.page import html_option, make_page
 from harness.cli.quarantine import check_quarantine_file, today, warn_of_unmatched
 from harness.cli.stopping import stopping
 from harness.cli.streams import complain, progress_console, result_console, tell
 from harness.config import Fleet, Suite, gather, load_fleet, load_suite
 from harness.config.quarantine import QUARANTINE_FILE
 from harness.domain import DeviceKind, Task
-from harness.errors import ConfigError, ExitCode
+from harness.errors import ClosetError, ConfigError, ExitCode
 from harness.files import write_text
 from harness.pipeline import execute_run, prepare
 from harness.pipeline.prepare import check_suite
@@ -134,7 +135,7 @@ def plan(
     epilog="\b\nExamples:\n"
     "  closet run suites/pr.yaml --candidate models/next --baseline models/release\n"
     "  closet run suites/pr.yaml --only 5beb9b58bd12b691 --candidate models/next\n"
-    "  closet run suites/pr.yaml --candidate driving_model=models/next --junit report.xml",
+    "  closet run suites/pr.yaml --candidate driving_model=models/next --junit report.xml --html public",
     short_help="Replay a suite, judge it, and exit with the gate's code.",
 )
 @suite_options
@@ -146,6 +147,7 @@ def plan(
 )
 @click.option("--fresh", is_flag=True, help="Replay also what is stored already.")
 @click.option("--junit", type=click.Path(path_type=Path), metavar="FILE", help="Copy the JUnit report here too.")
+@html_option
 @click.option(
     "--run-dir", type=click.Path(path_type=Path), metavar="DIR", help="Keep the run here, not under .closet/runs."
 )
@@ -163,6 +165,7 @@ def run(
     confirm: bool | None,
     fresh: bool,
     junit: Path | None,
+    html: str | None,
     run_dir: Path | None,
     as_json: bool,
 ) -> int:
@@ -175,7 +178,7 @@ def run(
     request = replace(request, confirm=confirm, fresh=fresh)
     if run_dir is not None and (run_dir / RECORD).exists():
         raise ConfigError("there is a run in it", where=str(run_dir), remedy="closet resume goes on with it")
-    return _carry_out(request, run_dir, junit, as_json)
+    return _carry_out(request, run_dir, junit, as_json, html=html)
 
 
 @click.command(epilog="\b\nExample:\n  closet resume last", short_help="Go on with a run that was cut off.")
@@ -189,7 +192,13 @@ def resume(run_name: str, junit: Path | None, as_json: bool) -> int:
 
 
 def _carry_out(
-    request: Request, folder: Path | None, junit: Path | None, as_json: bool, *, before: RunRecord | None = None
+    request: Request,
+    folder: Path | None,
+    junit: Path | None,
+    as_json: bool,
+    *,
+    html: str | None = None,
+    before: RunRecord | None = None,
 ) -> int:
     store = open_store()
     prepared = prepare(request, store)
@@ -211,6 +220,13 @@ def _carry_out(
             write_text(junit, (folder / JUNIT).read_text())
         except OSError as error:
             complain(f"closet: {junit}: cannot be written: {error.strerror} (it lies at {folder / JUNIT})")
+            return ExitCode.worst([code, ExitCode.NO_VERDICT])
+    if html is not None:
+        try:
+            # What is asked for on standard output is the summary or the record, and nothing else.
+            complain(f"closet: the page: {make_page(folder, html, ('changed',), films=True).rstrip()}")
+        except (ClosetError, OSError) as error:
+            complain(f"closet: the page was not written: {error} (closet report {shown_path(folder)} --html does it)")
             return ExitCode.worst([code, ExitCode.NO_VERDICT])
     return code
 

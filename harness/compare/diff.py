@@ -63,7 +63,7 @@ def diff_values(expected: Array, observed: Array, tolerance: Tolerance) -> Chann
         score = error
         beyond = unequal & ~one_nan
     else:
-        limit = _limit(e, o, tolerance)
+        limit = tolerated(e, o, tolerance)
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             # An infinite limit belongs to an infinite element: nothing but its equal is near it.
             score = np.where(np.isinf(error), np.inf, np.where(error == 0.0, 0.0, error / limit))
@@ -86,7 +86,8 @@ def family(values: Array) -> str:
     return {"b": "true or false", "U": "text", "S": "bytes"}.get(kind, "numbers" if kind in "iufc" else kind)
 
 
-def _limit(e: Array, o: Array, tolerance: Tolerance) -> Floats:
+def tolerated(e: Array, o: Array, tolerance: Tolerance) -> Floats:
+    """(n, width): how far each element of `o` may be from that of `e`, both (n, width)."""
     with np.errstate(invalid="ignore"):
         size = np.maximum(np.abs(e.astype(np.float64)), np.abs(o.astype(np.float64)))
         limit: Floats = np.maximum(tolerance.absolute, tolerance.relative * size)

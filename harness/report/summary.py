@@ -174,21 +174,25 @@ def _block(result: JobResult, record: RunRecord, run_folder: str) -> str:
     lines = [trial_text(result, _SHOWN_FINDINGS)]
     if result.checks:
         lines.append(f"  look   closet diff {shlex.quote(run_folder)} {shlex.quote(result.segment)}")
-    again = _again(record.command, result.segment)
+    again = replay_command(record.command, result.segment)
     if again:
         lines.append(f"  again  {again}")
     return "\n".join(lines)
 
 
-def _again(command: Sequence[str], segment: str) -> str:
+def replay_command(command: Sequence[str], segment: str) -> str:
     """The command of the run, for one segment only."""
     kept: list[str] = []
-    skip = False
+    skip = maybe = False
     for word in command:
-        if skip:
-            skip = False
-        elif word in {"--only", "--run-dir", "--junit"}:
-            skip = True
-        elif not word.startswith(("--only=", "--run-dir=", "--junit=")):
+        if skip or (maybe and not word.startswith("-")):
+            skip = maybe = False
+        elif word in {"--only", "--run-dir", "--junit", "--html"}:
+            # The folder of a page may be left out; what looks like an option is none.
+            skip, maybe = word != "--html", word == "--html"
+        elif not word.startswith(("--only=", "--run-dir=", "--junit=", "--html=")):
             kept.append(word)
+            maybe = False
+        else:
+            maybe = False
     return shlex.join([*kept, "--only", segment]) if kept else ""

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.report import render_summary, render_trial, trial_rows
+from harness.report import render_summary, render_trial, replay_command, trial_rows
 from harness.report.summary import duration
 from harness.verdict import NOT_RUN, CheckResult, Closeness, Severity, Verdict, gate
 from tests.report.conftest import BEYOND, EXACT, REPLAY, SEGMENT, TURN, WITHIN, record_of, result
@@ -153,3 +153,16 @@ def test_two_models_are_both_named(record):
 )
 def test_durations(seconds, words):
     assert duration(seconds) == words
+
+
+@pytest.mark.parametrize(
+    ("typed", "again"),
+    [
+        ("closet run pr.yaml --html", "closet run pr.yaml --only a/b/0"),
+        ("closet run pr.yaml --html public --candidate new", "closet run pr.yaml --candidate new --only a/b/0"),
+        ("closet run --html --junit r.xml pr.yaml", "closet run pr.yaml --only a/b/0"),
+        ("closet run --html=public pr.yaml --only x --only=y", "closet run pr.yaml --only a/b/0"),
+    ],
+)
+def test_a_minute_is_replayed_without_writing_over_the_reports(typed: str, again: str) -> None:
+    assert replay_command(typed.split(), "a/b/0") == again

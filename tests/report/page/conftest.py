@@ -1,0 +1,101 @@
+"""The made run's page, written once, and one browser for all tests of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+
+from fixtures.make import Demo
+from harness.pipeline.page import ALL, PageWritten, write_page
+from harness.report.links import overview_link, segment_link
+from harness.store import Store
+from tests.report.page.made_run import MadeRun, make_run
+
+CHROMIUM = Path("/usr/bin/chromium")
+SWITCHES = (
+    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"),
+    *("--disable-component-update", "--disable-sync"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class MadePage:
+    """The page on disk."""
+
+    run: MadeRun
+    folder: Path
+    written: PageWritten
+
+    @property
+    def base(self) -> str:
+        """Its folder as an address."""
+        return self.folder.as_uri()
+
+    def overview(self, state: str = "") -> str:
+        """Address of the overview."""
+        return overview_link(self.base) + (f"#{state}" if state else "")
+
+    def segment(self, frame: int | None = None, trial: str = "") -> str:
+        """Address of the page of the segment that FAILs."""
+        return segment_link(self.base, self.run.segment, frame, trial=trial)
+
+
+@pytest.fixture(scope="session")
+def made_page(tiny_demo: Demo, tmp_path_factory: pytest.TempPathFactory) -> MadePage:
+    folder = tmp_path_factory.mktemp("page")
+    run = make_run(folder, tiny_demo)
+    with Store(run.home) as store:
+        written = write_page(run.folder, store, folder / "page", segments=(ALL,), workers=1)
+    return MadePage(run, folder / "page", written)
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    if not CHROMIUM.exists():
+        pytest.skip(f"no Chromium at {CHROMIUM}")
+    with sync_playwright() as playwright:
+        found = playwright.chromium.launch(executable_path=str(CHROMIUM), args=list(SWITCHES))
+        yield found
+        found.close()
+
+
+@dataclass(slots=True)
+class Visitor:
+    """A tab, and everything that went wrong in it or left the disk."""
+
+    page: Page
+    wrong: list[str] = field(default_factory=list)
+
+    def visit(self, address: str) -> Page:
+        """Open the address as for the first time; it is there when its scripts are done."""
+        self.page.goto("about:blank")
+        self.page.goto(address)
+        if "/segments/" in address:
+            self.page.wait_for_selector("html[data-ready]")
+        return self.page
+
+
+def watched(context: BrowserContext) -> Visitor:
+    """A new tab of `context` that is listened to."""
+    visitor = Visitor(context.new_page())
+    visitor.page.on("console", lambda said: visitor.wrong.append(f"{said.type}: {said.text}"))
+    visitor.page.on("pageerror", lambda error: visitor.wrong.append(f"error: {error}"))
+    visitor.page.on("requestfailed", lambda request: visitor.wrong.append(f"failed: {request.url}"))
+    visitor.page.on(
+        "request",
+        lambda request: (
+            None if request.url.startswith(("file:", "about:")) else visitor.wrong.append(f"network: {request.url}")
+        ),
+    )
+    return visitor
+
+
+@pytest.fixture
+def visitor(browser: Browser) -> Iterator[Visitor]:
+    context = browser.new_context(viewport={"width": 1280, "height": 900}, color_scheme="light")
+    yield watched(context)
+    context.close()
