@@ -13,6 +13,7 @@ from harness.verdict.record import (
     RECORD_FORMAT,
     RunRecord,
     parse_record,
+    record_schema,
     render_record,
 )
 from harness.verdict.results import (
@@ -57,5 +58,6 @@ __all__ = [
     "judge",
     "parse_record",
     "planned_name",
+    "record_schema",
     "render_record",
 ]
