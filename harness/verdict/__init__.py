@@ -16,6 +16,7 @@ from harness.verdict.record import (
     record_schema,
     render_record,
 )
+from harness.verdict.redecision import Redecision, Reweighed, redecide
 from harness.verdict.results import (
     FIRST_TO_MOVE,
     NOT_RUN,
@@ -49,6 +50,8 @@ __all__ = [
     "Gate",
     "JobResult",
     "QuarantineNote",
+    "Redecision",
+    "Reweighed",
     "RunRecord",
     "Severity",
     "Verdict",
@@ -59,5 +62,6 @@ __all__ = [
     "parse_record",
     "planned_name",
     "record_schema",
+    "redecide",
     "render_record",
 ]
