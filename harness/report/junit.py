@@ -71,9 +71,9 @@ def render_dialect(record: RunRecord, dialect: Dialect, page_url: str) -> str:
     root = JUnitXml(clean(f"testing-closet {record.suite}", _MESSAGE_LIMIT))
     for replayer in dict.fromkeys(result.replayer for result in record.results):
         suite = TestSuite(clean(f"{record.suite}.{replayer}", _MESSAGE_LIMIT))
-        suite.timestamp = record.started_at
+        suite.timestamp = clean(record.started_at, _MESSAGE_LIMIT)
         for name, value in run_properties(record):
-            suite.add_property(name, clean(value, TEXT_LIMIT))
+            suite.add_property(clean(name, _MESSAGE_LIMIT), clean(value, TEXT_LIMIT))
         cases = [
             _testcase(
                 record,
@@ -92,7 +92,7 @@ def render_dialect(record: RunRecord, dialect: Dialect, page_url: str) -> str:
         suite.add_testcases(cases)
         root.append(suite)
     if record.claims:
-        root.append(claims_suite(record, budget))
+        root.append(claims_suite(record, budget, output=dialect.output))
     root.update_statistics()
     return _canonical(root)
 
@@ -123,7 +123,8 @@ def _testcase(
     )
     properties: list[tuple[str, str]] = []
     if dialect.output or dialect.properties:
-        properties = [(name, clean(value, _MESSAGE_LIMIT)) for name, value in case_properties(result, check)]
+        given = case_properties(result, check)
+        properties = [(clean(name, _MESSAGE_LIMIT), clean(value, _MESSAGE_LIMIT)) for name, value in given]
     written = "".join(f"{name}{value}{_AROUND_A_PROPERTY}" for name, value in properties)
     if dialect.properties and budget.reserve(written):
         element = Properties()
