@@ -1,4 +1,4 @@
-"""Markdown for places where everybody writes: nothing that a record says becomes part of the page, and all of it fits."""
+"""Markdown for places where others read: nothing that a record says gets out of its code, and all of it fits."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Records of every format that was ever written: read, brought up, held to their schema.
 
-The stored ones were written by the code of their time: `v1-first` before repeats and quarantine were known, `v1-repeats`
-and `v1-claims` as each was added, `v1-last` by the last program of format 1.
+The stored ones were written by the code of their time: `v1-first` before repeats and quarantine were known,
+`v1-repeats` and `v1-claims` as each was added, `v1-last` by the last program of format 1.
 """
 
 from __future__ import annotations
@@ -186,9 +186,12 @@ JSON = st.recursive(
 def test_a_damaged_record_is_refused_with_words_or_read_and_never_a_bug(field: str, value: object) -> None:
     record = stored("v1-last")
     (record if field in record else record["results"][1])[field] = value
+    refusal = ""
     try:
         parsed = parse_record(json.dumps(record), where="x")
     except DataError as error:
-        assert "not a run record" in str(error)
+        refusal = str(error)
+    if refusal:
+        assert "not a run record" in refusal
     else:
         Draft202012Validator(record_schema()).validate(json.loads(render_record(parsed)))
