@@ -217,4 +217,7 @@ def test_a_policy_with_mistakes_is_refused_with_its_line(lab: Lab, content: str,
     code, _, err = lab.closet("gate", "last", "--policy", "ours.yaml")
     assert (code, words in err) == (ExitCode.USAGE, True)
     code, _, err = lab.closet("gate", "last", "--policy", "relaese")
-    assert (code, err) == (2, "closet: --policy: no policy relaese (name pr, release, nightly, or an existing YAML file)\n")
+    assert (code, err) == (
+        2,
+        "closet: --policy: no policy relaese (name pr, release, nightly, or an existing YAML file)\n",
+    )
