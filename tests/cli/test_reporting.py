@@ -154,10 +154,12 @@ def test_a_gate_by_another_policy_says_what_makes_the_difference(lab: Lab) -> No
     lab.keep(WARNED)
     assert lab.closet("gate", "last", "--policy", "release") == (
         3,
-        "gate CLOSED, exit 3, by policy release: 1 claim inconclusive\n"
-        "run  OPEN, exit 0, by policy pr: 5 jobs passed · warning: 1 claim inconclusive\n"
-        "  inconclusive: warn → block\n"
-        "    calmer: jerk\n",
+        (
+            "gate CLOSED, exit 3, by policy release: 1 claim inconclusive\n"
+            "run  OPEN, exit 0, by policy pr: 5 jobs passed · warning: 1 claim inconclusive\n"
+            "  inconclusive: warn → block\n"
+            "    calmer: jerk\n"
+        ),
         "",
     )
     assert lab.closet("gate", "last")[:2] == (
@@ -166,8 +168,10 @@ def test_a_gate_by_another_policy_says_what_makes_the_difference(lab: Lab) -> No
     )
     assert lab.closet("gate", "last", "--policy", "nightly")[:2] == (
         0,
-        "gate OPEN, exit 0, by policy nightly: 5 jobs passed · warning: 1 claim inconclusive\n"
-        "nothing changes: by policy pr the run decided the same\n",
+        (
+            "gate OPEN, exit 0, by policy nightly: 5 jobs passed · warning: 1 claim inconclusive\n"
+            "nothing changes: by policy pr the run decided the same\n"
+        ),
     )
     assert lab.closet("report", "last")[0] == 0, "the record stays as it is"
 
