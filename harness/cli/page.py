@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import click
 
 from harness.cli.options import open_store, shown_path
-from harness.cli.streams import progress_console, tell
+from harness.cli.streams import progress_console
 
 _IN_THE_RUN = ""
 _CHANGED, _PAGE = "changed", "page"
@@ -42,11 +42,6 @@ def page_options(command: Command) -> Command:
     ):
         command = option(command)
     return command
-
-
-def echo_page(folder: Path, html: str, segments: tuple[str, ...], *, films: bool, code: int) -> int:
-    """Write the page of the run in `folder`, say where it is, and give `code` back."""
-    return tell(make_page(folder, html, segments, films=films), code)
 
 
 def make_page(folder: Path, html: str, segments: tuple[str, ...], *, films: bool) -> str:

@@ -1,4 +1,4 @@
-"""closet diff and report: looking at a run that is over."""
+"""closet diff: how the segments of a run that is over differ."""
 
 from __future__ import annotations
 
@@ -8,16 +8,13 @@ from pathlib import Path
 import click
 
 from harness.cli.options import echo_json, json_option, open_store, shown_path
-from harness.cli.page import echo_page, page_options
-from harness.cli.streams import tell
 from harness.compare import describe_difference
 from harness.errors import ConfigError, DataError
 from harness.pipeline.runs import closet_home, find_run, load_run
-from harness.pipeline.why import load_why
-from harness.report import render_junit, render_summary, render_trial
+from harness.report import render_trial
 from harness.store import Store
 from harness.trace import Trace, load_trace
-from harness.verdict import JobResult, RunRecord, Verdict, gate, render_record
+from harness.verdict import JobResult, RunRecord, Verdict, gate
 
 
 @click.command(
@@ -67,35 +64,6 @@ def diff(run_name: str, segment: str | None, channel: str, show_all: bool, as_js
         _print_rows(_rows_of(result, store, channel, show_all))
     if not shown:
         click.echo(f"nothing differs: {gate(record).reason}")
-
-
-@click.command(
-    epilog="\b\nExamples:\n"
-    "  closet report last\n"
-    "  closet report last --format junit > report.xml\n"
-    "  closet report last --html                    a page to look at, in the run's folder\n"
-    "  closet report last --html public --segments all",
-    short_help="Regenerate a report from a run's record.",
-)
-@click.argument("run_name", metavar="RUN")
-@click.option("--format", "kind", type=click.Choice(["text", "junit", "json"]), default="text", show_default=True)
-@page_options
-def report(run_name: str, kind: str, html: str | None, segments: tuple[str, ...], films: bool) -> int:
-    """Write a report of RUN (a folder, a name, or `last`) to standard output and exit with the gate's code.
-
-    With --html a page is written instead: it opens from a disk and from any web server, and needs no network.
-    """
-    folder = find_run(closet_home(), run_name)
-    record = load_run(folder)
-    if html is not None:
-        return echo_page(folder, html, segments, films=films, code=gate(record).exit_code)
-    if kind == "junit":
-        text = render_junit(record)
-    elif kind == "json":
-        text = render_record(record)
-    else:
-        text = render_summary(record, run_folder=shown_path(folder), explained=load_why(folder))
-    return tell(text, gate(record).exit_code)
 
 
 def print_difference(expected: Trace, observed: Trace, channel: str) -> None:

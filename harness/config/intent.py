@@ -216,6 +216,13 @@ def make_policy(file: PolicyFile) -> GatePolicy:
     )
 
 
+def load_policy(path: Path) -> GatePolicy:
+    """A policy of its own in a YAML file, called as the file where it has no name. ConfigMistakesError with all."""
+    content, places, mistakes = load_yaml(path)
+    file = validated(_ActionsFile, content, places, mistakes, path)
+    return make_policy(file if "name" in file.model_fields_set else file.model_copy(update={"name": path.stem}))
+
+
 def _claims(
     metric: str,
     conditions: list[str],

@@ -33,10 +33,10 @@ def render_claims(record: RunRecord) -> str:
     return "\n\n".join(blocks)
 
 
-def claims_suite(record: RunRecord, budget: Budget) -> TestSuite:
+def claims_suite(record: RunRecord, budget: Budget, *, output: bool = True) -> TestSuite:
     """A testcase a claim: what closes the gate fails, what could not be judged is an error, a warning is skipped."""
     suite = TestSuite(clean(f"{record.suite}.claims", _MESSAGE_LIMIT))
-    suite.timestamp = record.started_at
+    suite.timestamp = clean(record.started_at, _MESSAGE_LIMIT)
     for claim in record.claims:
         case = TestCase(
             clean(claim.name, _MESSAGE_LIMIT), clean(f"{record.suite}.claims.{claim.intent}", _MESSAGE_LIMIT), 0.0
@@ -46,13 +46,16 @@ def claims_suite(record: RunRecord, budget: Budget) -> TestSuite:
         outcome: Error | Failure | Skipped | None = None
         if action is Action.WARN:
             outcome = Skipped(message)
+            outcome.text = budget.take(message)
         elif action is Action.BLOCK:
             judged = claim.standing not in {Standing.INCONCLUSIVE, Standing.NO_DATA}
             outcome = Failure(message, claim.standing.value) if judged else Error(message, claim.standing.value)
             outcome.text = budget.take("\n".join(_text(claim)))
         if outcome is not None:
             case.append(outcome)
-        case.system_out = budget.take("\n".join([*_text(claim), f"declared: {claim.expect.value} at {claim.where}"]))
+        if output:
+            told = [*_text(claim), f"declared: {claim.expect.value} at {claim.where}"]
+            case.system_out = budget.take("\n".join(told))
         suite.add_testcase(case)
     return suite
 

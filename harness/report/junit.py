@@ -11,6 +11,7 @@ junitparser and the Jenkins junit plugin have them. So they can be left out, and
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from typing import TypeAlias
 from xml.etree import ElementTree
 
@@ -19,9 +20,10 @@ from junitparser.xunit2 import FlakyError, JUnitXml, RerunError, TestCase, TestS
 
 from harness.report.budget import TEXT_LIMIT, Budget, clean
 from harness.report.claims import claims_suite
+from harness.report.junit_properties import attempt_words, case_properties, run_properties
+from harness.report.links import segment_link, trial_key
 from harness.report.trials import entry_words, every_attempt, repeat_words
 from harness.verdict import (
-    Attempt,
     CheckResult,
     Closeness,
     Finding,
@@ -40,24 +42,38 @@ _AROUND_A_PROPERTY = len('        <property name="" value="" />\n') * "."
 _UNSAFE_IN_CLASSNAME = re.compile(r"[^A-Za-z0-9_\-]+")
 
 
-def render_junit(record: RunRecord, *, testcase_properties: bool = True) -> str:
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """What a reader makes something of: properties of a testcase; what is said of one beside its outcome."""
+
+    properties: bool = True
+    output: bool = True
+
+
+def render_junit(record: RunRecord, *, testcase_properties: bool = True, page_url: str = "") -> str:
     """JUnit XML of a run, to be written as UTF-8; equal text for equal records.
 
-    Without `testcase_properties` it is valid against Jenkins' own schema to the letter.
+    Without `testcase_properties` it is valid against Jenkins' own schema to the letter. With the address of the run's
+    page each failure says where on it to look.
     """
+    return render_dialect(record, Dialect(properties=testcase_properties), page_url)
+
+
+def render_dialect(record: RunRecord, dialect: Dialect, page_url: str) -> str:
+    """The same as one reader has it."""
     budget = Budget()
     # Outcomes first: should the file fill up, what failed is told in full before what passed is.
     outcomes = {
-        (result.name, check): _outcome(result, check, _found(result, check), budget)
+        (result.name, check): _outcome(result, check, _found(result, check), budget, page_url)
         for result in record.results
-        for check in _checks_of(record, result)
+        for check in checks_of(record, result)
     }
     root = JUnitXml(clean(f"testing-closet {record.suite}", _MESSAGE_LIMIT))
     for replayer in dict.fromkeys(result.replayer for result in record.results):
         suite = TestSuite(clean(f"{record.suite}.{replayer}", _MESSAGE_LIMIT))
-        suite.timestamp = record.started_at
-        for name, value in _run_properties(record):
-            suite.add_property(name, clean(value, TEXT_LIMIT))
+        suite.timestamp = clean(record.started_at, _MESSAGE_LIMIT)
+        for name, value in run_properties(record):
+            suite.add_property(clean(name, _MESSAGE_LIMIT), clean(value, TEXT_LIMIT))
         cases = [
             _testcase(
                 record,
@@ -66,22 +82,22 @@ def render_junit(record: RunRecord, *, testcase_properties: bool = True) -> str:
                 outcomes[result.name, check],
                 _busy_s(result) if place == 0 else 0.0,
                 budget=budget,
-                with_properties=testcase_properties,
+                dialect=dialect,
                 with_logs=place == 0,
             )
             for result in record.results
             if result.replayer == replayer
-            for place, check in enumerate(_checks_of(record, result))
+            for place, check in enumerate(checks_of(record, result))
         ]
         suite.add_testcases(cases)
         root.append(suite)
     if record.claims:
-        root.append(claims_suite(record, budget))
+        root.append(claims_suite(record, budget, output=dialect.output))
     root.update_statistics()
     return _canonical(root)
 
 
-def _checks_of(record: RunRecord, result: JobResult) -> list[str]:
+def checks_of(record: RunRecord, result: JobResult) -> list[str]:
     """Every check that was planned, whether or not it came to anything, then what was found beyond the plan."""
     names = [*record.planned_checks.get(result.name, ()), *(check.check for check in result.checks)]
     return list(dict.fromkeys(names)) or ["replay"]
@@ -95,7 +111,7 @@ def _testcase(
     time_s: float,
     *,
     budget: Budget,
-    with_properties: bool,
+    dialect: Dialect,
     with_logs: bool,
 ) -> TestCase:
     check = _found(result, check_name)
@@ -105,19 +121,25 @@ def _testcase(
         ".".join(_UNSAFE_IN_CLASSNAME.sub("_", part) for part in parts),
         round(time_s, 3),
     )
-    properties = [(name, clean(value, _MESSAGE_LIMIT)) for name, value in _case_properties(result, check)]
-    if with_properties and budget.reserve("".join(f"{name}{value}{_AROUND_A_PROPERTY}" for name, value in properties)):
+    properties: list[tuple[str, str]] = []
+    if dialect.output or dialect.properties:
+        given = case_properties(result, check)
+        properties = [(clean(name, _MESSAGE_LIMIT), clean(value, _MESSAGE_LIMIT)) for name, value in given]
+    written = "".join(f"{name}{value}{_AROUND_A_PROPERTY}" for name, value in properties)
+    if dialect.properties and budget.reserve(written):
         element = Properties()
         for name, value in properties:
             element.add_property(Property(name, value))
         case.append(element)
     if outcome is not None:
         case.append(outcome)
+    if not dialect.output:
+        return case
     for attempt in every_attempt(result):
         if attempt.error is not None:
             kind = FlakyError if result.verdict in {Verdict.PASS, Verdict.FAIL} else RerunError
-            case.append(kind(clean(_attempt_words(attempt), _MESSAGE_LIMIT), clean(attempt.error.kind, _MESSAGE_LIMIT)))
-    text = _system_out(result, check, [] if with_properties else properties)
+            case.append(kind(clean(attempt_words(attempt), _MESSAGE_LIMIT), clean(attempt.error.kind, _MESSAGE_LIMIT)))
+    text = _system_out(result, check, [] if dialect.properties else properties)
     # Logs are those of the trial: once, with its first check.
     case.system_out = budget.take("\n".join([text, *_logs(result)]) if with_logs else text)
     return case
@@ -127,20 +149,24 @@ def _found(result: JobResult, check_name: str) -> CheckResult | None:
     return next((check for check in result.checks if check.check == check_name), None)
 
 
-def _outcome(result: JobResult, name: str, check: CheckResult | None, budget: Budget) -> Outcome:
+def _outcome(result: JobResult, name: str, check: CheckResult | None, budget: Budget, page_url: str) -> Outcome:
     """What the testcase ends in; None is a pass. A check that found nothing passes though another one failed.
 
     Differences of a trial that ended in ERROR after all (seen on one device only, not reproducible) are told there.
     """
     blocking = [found for found in check.findings if found.severity is Severity.BLOCK] if check else []
+    page = [f"page   {_page_of(result, blocking, page_url)}"] if page_url else []
     note = result.quarantine
     if result.verdict is Verdict.QUARANTINED and note is None:
-        return Skipped(_short(blocking) if blocking else "quarantined: still run and reported, does not gate")
+        message = _short(blocking) if blocking else "quarantined: still run and reported, does not gate"
+        skipped = Skipped(message)
+        skipped.text = budget.take(message)
+        return skipped
     if note is not None and name in note.excused:
         return _skipped(result, note, blocking, budget)
     if blocking and result.verdict is not Verdict.ERROR:
         failure = Failure(_short(blocking), blocking[0].kind.value)
-        failure.text = budget.take("\n".join([_finding_text(blocking), *_blame_lines(result)]))
+        failure.text = budget.take("\n".join([_finding_text(blocking), *_blame_lines(result), *page]))
         return failure
     if check is not None and check.closeness is not Closeness.NOTHING and result.error is None:
         return None
@@ -153,8 +179,15 @@ def _outcome(result: JobResult, name: str, check: CheckResult | None, budget: Bu
         lines = [found.words for found in check.findings] if check else []
         lines = lines or ["the job ended without a result for this check"]
         error = Error(clean(lines[0], _MESSAGE_LIMIT), "NothingCompared")
-    error.text = budget.take("\n".join([*lines, *_logs(result)]))
+    error.text = budget.take("\n".join([*lines, *page, *_logs(result)]))
     return error
+
+
+def _page_of(result: JobResult, blocking: list[Finding], page_url: str) -> str:
+    """Where to look at a check of a trial: at the first frame of what blocks."""
+    frames = [found.first_frame for found in blocking if found.first_frame is not None]
+    trial = trial_key(result.replayer, result.device_kind)
+    return segment_link(page_url, result.segment, min(frames, default=None), trial=trial)
 
 
 def _skipped(result: JobResult, note: QuarantineNote, blocking: list[Finding], budget: Budget) -> Skipped:
@@ -202,9 +235,9 @@ def _finding_text(findings: list[Finding]) -> str:
 def _system_out(result: JobResult, check: CheckResult | None, properties: list[tuple[str, str]]) -> str:
     notes = [found for found in check.findings if found.severity is Severity.NOTE] if check else []
     lines = [f"{name}: {value}" for name, value in properties]
-    lines += [_attempt_words(attempt) for attempt in result.attempts]
+    lines += [attempt_words(attempt) for attempt in result.attempts]
     for repeat in result.confirmations:
-        lines += [f"repeat on {repeat_words(repeat)}", *(_attempt_words(attempt) for attempt in repeat.attempts)]
+        lines += [f"repeat on {repeat_words(repeat)}", *(attempt_words(attempt) for attempt in repeat.attempts)]
     if note := result.quarantine:
         state = "passes, could be released" if result.verdict is Verdict.PASS else f"is {note.outcome.value}"
         lines += [f"quarantined, {state}: {entry_words(entry)}" for entry in note.entries]
@@ -212,65 +245,6 @@ def _system_out(result: JobResult, check: CheckResult | None, properties: list[t
     if notes:
         lines += ["notes", _finding_text(notes)]
     return "\n".join(lines)
-
-
-def _attempt_words(attempt: Attempt) -> str:
-    side = f"{attempt.side} " if attempt.side else ""
-    came = "done" if attempt.error is None else f"{attempt.error.kind}: {attempt.error.problem}"
-    times = f"{attempt.started_s:.1f}–{attempt.ended_s:.1f} s of the run"
-    return f"attempt: {side}on {attempt.device}, epoch {attempt.epoch}, {times}, {came}"
-
-
-def _run_properties(record: RunRecord) -> list[tuple[str, str]]:
-    sides = {"candidate": record.candidate, "baseline": record.baseline}
-    return [
-        ("run", record.run),
-        ("suite", record.suite),
-        ("harness_version", record.harness_version),
-        ("command", " ".join(record.command)),
-        *((f"{side}.{name}", facts[name]) for side, facts in sides.items() for name in sorted(facts)),
-    ]
-
-
-def _case_properties(result: JobResult, check: CheckResult | None) -> list[tuple[str, str]]:
-    properties = [
-        ("segment", result.segment),
-        ("replayer", result.replayer),
-        ("device_kind", result.device_kind),
-        ("verdict", result.verdict.value),
-        ("devices", ", ".join(dict.fromkeys(attempt.device for attempt in result.attempts))),
-        ("attempts", str(len(result.attempts))),
-        ("reused", "yes" if result.reused else "no"),
-        *((f"attempt.{number}", _attempt_words(attempt)) for number, attempt in enumerate(result.attempts, 1)),
-        ("crashed_on", ", ".join(dict.fromkeys(attempt.device for attempt in result.lone_crashes))),
-        ("blame", result.blame.value if result.blame else ""),
-        ("repeated", result.repeated),
-        *((f"repeat.{number}", repeat_words(repeat)) for number, repeat in enumerate(result.confirmations, 1)),
-        *_quarantine_properties(result.quarantine),
-        ("candidate_trace", result.candidate_trace),
-        ("baseline_trace", result.baseline_trace),
-    ]
-    if check is not None:
-        excesses = [found.excess for found in check.findings if found.excess is not None]
-        properties += [
-            ("exactness", check.closeness.value),
-            ("channels_compared", str(check.channels_compared)),
-            ("frames_compared", str(check.frames_compared)),
-            ("excess", f"{max(excesses):.6g}" if excesses else ""),
-        ]
-    properties += [(f"provenance.{name}", result.provenance[name]) for name in sorted(result.provenance)]
-    return [(name, value) for name, value in properties if value]
-
-
-def _quarantine_properties(note: QuarantineNote | None) -> list[tuple[str, str]]:
-    if note is None:
-        return []
-    return [
-        ("quarantine.outcome", note.outcome.value),
-        ("quarantine.checks", ", ".join(note.checks)),
-        ("quarantine.excused", ", ".join(note.excused)),
-        *((f"quarantine.{number}", entry_words(entry)) for number, entry in enumerate(note.entries, 1)),
-    ]
 
 
 def _busy_s(result: JobResult) -> float:

@@ -21,19 +21,19 @@ _SHOWN_NOTES = 20
 def render_summary(record: RunRecord, run_folder: str, explained: Explained | None = None) -> str:
     """The whole run as plain text; `run_folder` is how the reader reaches it, `explained` why its trials moved."""
     decided = gate(record)
-    blocks = [_header(record), _tally(record)]
+    blocks = [header(record), tally(record)]
     for verdict in (Verdict.FAIL, Verdict.ERROR, Verdict.QUARANTINED):
         trials = [result for result in record.results if result.verdict is verdict]
-        blocks += [_block(result, record, run_folder) for result in trials[:_SHOWN_TRIALS]]
+        blocks += [trial_block(result, record, run_folder) for result in trials[:_SHOWN_TRIALS]]
         if len(trials) > _SHOWN_TRIALS:
             blocks.append(f"{verdict.value:<7}{len(trials) - _SHOWN_TRIALS} more, in {run_folder}/junit.xml")
     if claims := render_claims(record):
         blocks.append(claims)
     if explained is not None and (why := render_why(explained)):
         blocks.append(why)
-    if notes := _notes(record):
-        more = len(notes) - _SHOWN_NOTES
-        shown = [*notes[:_SHOWN_NOTES], *([f"{more} more, in {run_folder}/junit.xml"] if more > 0 else [])]
+    if said := notes(record):
+        more = len(said) - _SHOWN_NOTES
+        shown = [*said[:_SHOWN_NOTES], *([f"{more} more, in {run_folder}/junit.xml"] if more > 0 else [])]
         blocks.append("\n".join(f"NOTE   {clean(note, 500)}" for note in shown))
     state = "OPEN" if decided.is_open else "CLOSED"
     reason = decided.reason + (f" · warning: {', '.join(decided.warnings)}" if decided.warnings else "")
@@ -44,9 +44,9 @@ def render_summary(record: RunRecord, run_folder: str, explained: Explained | No
     return "\n\n".join(blocks) + "\n"
 
 
-def _notes(record: RunRecord) -> list[str]:
+def notes(record: RunRecord) -> list[str]:
     """What nobody is blamed for and somebody should know: lone crashes, quarantines that are over or not needed."""
-    notes = [_lone_crash(result, attempt) for result in record.results for attempt in result.lone_crashes]
+    told = [_lone_crash(result, attempt) for result in record.results for attempt in result.lone_crashes]
     expired: dict[QuarantineEntry, None] = {}
     passing: dict[QuarantineEntry, list[bool]] = {}
     for result in record.results:
@@ -54,17 +54,17 @@ def _notes(record: RunRecord) -> list[str]:
             expired |= dict.fromkeys(note.expired)
             for entry in note.entries:
                 passing.setdefault(entry, []).append(result.verdict is Verdict.PASS)
-    notes += [
+    told += [
         f"quarantine of {entry.route} expired {entry.expires} and excuses nothing: {entry.owner}, {entry.issue}"
         for entry in expired
     ]
-    notes += [
+    told += [
         f"quarantine of {entry.route} could be released, {counted(len(passed), 'job')} passed: "
         f"{entry.owner}, {entry.issue}"
         for entry, passed in passing.items()
         if all(passed)
     ]
-    return notes
+    return told
 
 
 def _lone_crash(result: JobResult, attempt: Attempt) -> str:
@@ -93,7 +93,8 @@ def duration(seconds: float) -> str:
     return f"{hours} h {minutes} min"
 
 
-def _header(record: RunRecord) -> str:
+def header(record: RunRecord) -> str:
+    """What was run on what: suite, segments, devices, both sides."""
     segments = len({result.segment for result in record.results})
     replayers = len({result.replayer for result in record.results})
     kinds: dict[str, int] = {}
@@ -118,7 +119,8 @@ def _label(facts: dict[str, str]) -> str:
     return ", ".join(f"{replayer} {label}" for replayer, label in facts.items())
 
 
-def _tally(record: RunRecord) -> str:
+def tally(record: RunRecord) -> str:
+    """A line a verdict: how many, and of what sort."""
     counts = gate(record).counts
     passed = [result for result in record.results if result.verdict is Verdict.PASS]
     exact = sum(all(check.closeness is Closeness.EXACT for check in result.checks) for result in passed)
@@ -170,8 +172,9 @@ def _causes(errors: Sequence[JobResult]) -> str:
     return " · ".join(f"{kind} {count}" for kind, count in sorted(kinds.items(), key=lambda item: (-item[1], item[0])))
 
 
-def _block(result: JobResult, record: RunRecord, run_folder: str) -> str:
-    lines = [trial_text(result, _SHOWN_FINDINGS)]
+def trial_block(result: JobResult, record: RunRecord, run_folder: str, *, findings: int = _SHOWN_FINDINGS) -> str:
+    """One trial with so many findings, and the commands to look at it and to run it again."""
+    lines = [trial_text(result, findings)]
     if result.checks:
         lines.append(f"  look   closet diff {shlex.quote(run_folder)} {shlex.quote(result.segment)}")
     again = replay_command(record.command, result.segment)

@@ -111,6 +111,12 @@ def in_a_line(result: JobResult) -> str:
     return Closeness.NOTHING.value
 
 
+def first_wrong(result: JobResult) -> Finding | None:
+    """The blocking finding that begins at the earliest frame; None where none begins at a frame."""
+    found = [entry for entry in result.blocking if entry.first_frame is not None]
+    return min(found, key=lambda entry: entry.first_frame or 0, default=None)
+
+
 def every_attempt(result: JobResult) -> tuple[Attempt, ...]:
     """The attempts of the trial, then those of its repeats."""
     return (*result.attempts, *(attempt for repeat in result.confirmations for attempt in repeat.attempts))

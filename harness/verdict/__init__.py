@@ -13,8 +13,10 @@ from harness.verdict.record import (
     RECORD_FORMAT,
     RunRecord,
     parse_record,
+    record_schema,
     render_record,
 )
+from harness.verdict.redecision import Redecision, Reweighed, redecide
 from harness.verdict.results import (
     FIRST_TO_MOVE,
     NOT_RUN,
@@ -48,6 +50,8 @@ __all__ = [
     "Gate",
     "JobResult",
     "QuarantineNote",
+    "Redecision",
+    "Reweighed",
     "RunRecord",
     "Severity",
     "Verdict",
@@ -57,5 +61,7 @@ __all__ = [
     "judge",
     "parse_record",
     "planned_name",
+    "record_schema",
+    "redecide",
     "render_record",
 ]
