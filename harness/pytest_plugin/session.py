@@ -1,0 +1,292 @@
+"""One pytest session with `--closet`: what is collected, when the runs begin and end, what is said at the end."""
+
+from __future__ import annotations
+
+import signal
+import tempfile
+import threading
+from collections.abc import Generator, Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import pytest
+
+from harness.cli.options import shown_path
+from harness.domain import Trial
+from harness.errors import ClosetError, ExitCode
+from harness.pytest_plugin.board import Board
+from harness.pytest_plugin.explaining import explain
+from harness.pytest_plugin.nodes import CheckItem, ClaimItem, suite_file
+from harness.pytest_plugin.running import Planned, Results, Runs, plan_run
+from harness.pytest_plugin.selection import Selection, narrowed, own_id, select_by_ids
+from harness.pytest_plugin.suites import LoadedSuite, Suites, looks_like_suite
+from harness.pytest_plugin.xdist_scheduling import trial_scheduling
+from harness.report import render_summary
+from harness.trace import Trace
+from harness.verdict import RunRecord, Verdict, gate
+
+SESSION = pytest.StashKey["ClosetSession"]()
+TRIAL = "closet_trial"
+_BOARD = "closet_board"
+
+
+@dataclass(frozen=True, slots=True)
+class TrialOfSuite:
+    """What a person's own test is given by parametrisation."""
+
+    suite: LoadedSuite
+    trial: Trial
+
+
+class ClosetSession:
+    """Hooks of a session. Of several processes (pytest-xdist) the one that hands out the tests runs the pool."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._config = config
+        self.suites = Suites(config)
+        self.results: Results | None = None
+        self._runs: Runs | None = None
+        self.traces: list[Trace] = []
+        self._said: list[str] = []
+        self._failures = 0
+        self._selections: dict[Path, Selection] = {}
+        self._before: dict[int, Any] = {}
+        worker = getattr(config, "workerinput", None)
+        self._is_worker = worker is not None
+        self._posts = tempfile.TemporaryDirectory(prefix="closet-") if worker is None else None
+        if worker is not None:
+            self.results = Board(Path(worker[_BOARD]))
+        config.stash[SESSION] = self
+
+    # What nodes ask of their session.
+
+    def say(self, words: str) -> None:
+        """Tell a person at the end of the session."""
+        self._said.append(words)
+
+    def folder_of(self, suite: Path) -> str:
+        """Where the run of a suite is kept; empty in a process that only tests."""
+        planned = self._runs.planned if self._runs else ()
+        return next((shown_path(entry.folder) for entry in planned if entry.suite == suite), "")
+
+    def unselected_trials(self, suite: Path) -> tuple[int, int]:
+        """How many trials of a suite are not selected, and how many it has."""
+        total = len(self.suites.load(suite).prepared.plan.trials)
+        selection = self._selections.get(suite)
+        return total - (len(selection.trials) if selection else 0), total
+
+    # Collection.
+
+    def pytest_report_header(self) -> str:
+        """Which shelf."""
+        return f"closet: {self._config.option.closet}"
+
+    def pytest_collect_file(self, file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
+        """A suite that was named, or in a folder that was any YAML file that says it is one."""
+        named = parent.session.isinitpath(file_path) and file_path.suffix in {".yaml", ".yml"}
+        return suite_file(parent, file_path, self) if named or looks_like_suite(file_path) else None
+
+    def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
+        """A person's own test of traces runs for every trial of the suites named beside it."""
+        if TRIAL not in metafunc.fixturenames:
+            return
+        named = self.suites.named()
+        if not named:
+            raise pytest.UsageError(
+                f"{metafunc.definition.nodeid} wants traces, and no suite is named: "
+                "pytest suites/pr.yaml test_mine.py --closet devices.yaml"
+            )
+        found = [TrialOfSuite(suite, trial) for suite in map(self._load, named) for trial in suite.prepared.plan.trials]
+        ids = [own_id(each.suite.prepared.plan.suite, each.trial) for each in found]
+        metafunc.parametrize(TRIAL, found, ids=ids, indirect=True)
+
+    def _load(self, path: Path) -> LoadedSuite:
+        try:
+            return self.suites.load(path)
+        except ClosetError as error:
+            raise pytest.UsageError(str(error)) from error
+
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        """Which items have their replay's time, and what is selected of each suite."""
+        led: set[tuple[Path, str]] = set()
+        for item in session.items:
+            if isinstance(item, CheckItem):
+                key = item.suite.path, item.trial.name
+                item.leads = key not in led
+                led.add(key)
+        for suite in {suite.path: suite for suite in map(_suite_of, session.items) if suite is not None}.values():
+            self._selections[suite.path] = _select(session.items, suite)
+
+    # The runs.
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtestloop(self, session: pytest.Session) -> None:
+        """Start with what is selected, unless another process does or nothing is to be run."""
+        dealt_out = self._config.pluginmanager.hasplugin("dsession")
+        broken = session.testsfailed and not self._config.option.continue_on_collection_errors
+        if not (self._is_worker or dealt_out or broken or self._config.option.collectonly):
+            self._start()
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_configure_node(self, node: Any) -> None:
+        """Tell a process of pytest-xdist where results are posted."""
+        node.workerinput[_BOARD] = self._posts.name if self._posts else ""
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_xdist_node_collection_finished(self, ids: Sequence[str]) -> None:
+        """The first of the processes knows what is selected, and they all know the same: start."""
+        if self._runs is not None or self._config.option.collectonly:
+            return
+        for path in {(self._config.rootpath / node_id.partition("::")[0]) for node_id in ids} | set(
+            self.suites.named()
+        ):
+            if path.suffix in {".yaml", ".yml"} and path.is_file():
+                suite = self._load(path)
+                selection = select_by_ids(suite.prepared, _suite_id(ids, suite.path, self._config), ids)
+                if selection.trials:
+                    self._selections[suite.path] = selection
+        self._start()
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_xdist_make_scheduler(self, config: pytest.Config, log: Any) -> Any:
+        """Unless somebody chose otherwise, the checks of one trial go to one process."""
+        return trial_scheduling(config, log) if config.getoption("dist", "no") == "load" else None
+
+    def _start(self) -> None:
+        planned = [
+            plan_run(suite.request, narrowed(suite.prepared, selection), self.suites.home)
+            for path, selection in sorted(self._selections.items())
+            for suite in [self.suites.load(path)]
+            if selection.trials
+        ]
+        self._runs = Runs(planned, self.suites.home, listener=Board(Path(self._posts.name)) if self._posts else None)
+        self.results = self._runs
+        self._hear_terminations()
+        self._runs.start()
+
+    def _hear_terminations(self) -> None:
+        """A build server that cancels sends SIGTERM: end as Ctrl-C does, with leases given back."""
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGTERM, signal.SIGHUP):
+                if signal.getsignal(number) is signal.SIG_DFL:
+                    self._before[number] = signal.signal(number, _interrupt)
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """With -x and --maxfail the remote jobs end too."""
+        self._failures += report.failed
+        if self._runs is not None and 0 < self._config.option.maxfail <= self._failures:
+            self._runs.stop()
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(
+        self, item: pytest.Item, call: pytest.CallInfo[None]
+    ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        """An item's setup lasted as long as devices were busy with its trial, not as long as it waited for its turn."""
+        report = yield
+        if isinstance(item, CheckItem) and call.when == "setup":
+            report.duration = item.replay_s if item.leads else 0.0
+        return report
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
+        """End the runs, and see to it that a run that judged nothing is no success."""
+        if self._runs is None:
+            return
+        cut_off = exitstatus not in {pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED}
+        if cut_off or session.shouldstop or session.shouldfail:
+            self._runs.stop()
+        try:
+            self._runs.wait()
+        except KeyboardInterrupt:
+            self._runs.stop()
+            self._runs.wait()
+        if session.exitstatus == pytest.ExitCode.OK:
+            session.exitstatus = _exit_code([record for _, record in self._ended()])
+
+    def _ended(self) -> Iterable[tuple[Planned, RunRecord | None]]:
+        return [(planned, self._runs.record(planned.suite)) for planned in self._runs.planned] if self._runs else []
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        """The gate of each run, and how to look at it."""
+        ended = self._ended()
+        if not ended and not self._said:
+            return
+        terminalreporter.section("closet")
+        for words in self._said:
+            terminalreporter.write_line(words)
+        for planned, record in ended:
+            folder = shown_path(planned.folder)
+            if record is None:
+                terminalreporter.write_line(f"{shown_path(planned.suite)}: came to no record, in {folder}")
+                continue
+            for line in _summary(record, folder):
+                terminalreporter.write_line(line)
+
+    def pytest_unconfigure(self) -> None:
+        """Leave nothing behind but the runs."""
+        for number, handler in self._before.items():
+            with suppress(ValueError):
+                signal.signal(number, handler)
+        self.suites.store.close()
+        if self._posts is not None:
+            self._posts.cleanup()
+
+    def pytest_assertrepr_compare(self, op: str, left: object, right: object) -> list[str] | None:
+        """Two traces, or channels of them, that should be equal: where one leaves and comes back."""
+        return explain(left, right, self.traces) if op == "==" else None
+
+
+def _interrupt(_number: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+def _suite_of(item: pytest.Item) -> LoadedSuite | None:
+    if isinstance(item, CheckItem | ClaimItem):
+        return item.suite
+    given = _given(item)
+    return given.suite if given else None
+
+
+def _given(item: pytest.Item) -> TrialOfSuite | None:
+    """The trial that a person's own test is parametrised with."""
+    called = getattr(item, "callspec", None)
+    given = called.params.get(TRIAL) if called is not None else None
+    return given if isinstance(given, TrialOfSuite) else None
+
+
+def _select(items: Sequence[pytest.Item], suite: LoadedSuite) -> Selection:
+    mine = [item for item in items if (found := _suite_of(item)) is not None and found.path == suite.path]
+    checks = [item for item in mine if isinstance(item, CheckItem)]
+    own = {given.trial.name for item in mine if (given := _given(item)) is not None}
+    return Selection(
+        frozenset({item.trial.name for item in checks} | own),
+        frozenset((item.trial.replayer, item.place.check) for item in checks),
+        any(isinstance(item, ClaimItem) for item in mine),
+    )
+
+
+def _suite_id(ids: Sequence[str], path: Path, config: pytest.Config) -> str:
+    """The node id of a suite's file among those of its items."""
+    return next((each.partition("::")[0] for each in ids if config.rootpath / each.partition("::")[0] == path), "")
+
+
+def _exit_code(records: Sequence[RunRecord | None]) -> int:
+    """What a session whose items all passed exits with: a run that was cut off or judged nothing is no success."""
+    if any(record is None or record.interrupted or record.harness_error for record in records):
+        return pytest.ExitCode.TESTS_FAILED
+    if any(record is not None and gate(record).exit_code is ExitCode.NOTHING_TO_RUN for record in records):
+        return pytest.ExitCode.NO_TESTS_COLLECTED
+    return pytest.ExitCode.OK
+
+
+def _summary(record: RunRecord, folder: str) -> list[str]:
+    """The gate's line, with what to look at above it where there is something."""
+    lines: list[str] = []
+    if any(result.verdict in {Verdict.FAIL, Verdict.ERROR} for result in record.results):
+        lines.append(f"look   closet report {folder}")
+    if record.interrupted:
+        lines.append(f"again  closet resume {folder}")
+    return [*lines, render_summary(record, folder).rstrip("\n").rsplit("\n", 1)[-1]]
