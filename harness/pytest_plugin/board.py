@@ -25,6 +25,15 @@ class Board:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
+    def begin(self, suite: Path, folder: Path) -> None:
+        """Post where the run of a suite is kept."""
+        write_text(self._folder_path(suite), str(folder))
+
+    def folder(self, suite: Path) -> Path | None:
+        """Where the run of a suite is kept; None where none was begun."""
+        path = self._folder_path(suite)
+        return Path(path.read_text()) if path.exists() else None
+
     def judged(self, suite: Path, result: JobResult) -> None:
         """Post the result of a trial."""
         write_bytes(self._result_path(suite, result.name), _RESULT.dump_json(result))
@@ -55,6 +64,9 @@ class Board:
 
     def _result_path(self, suite: Path, trial: str) -> Path:
         return self._folder / f"{_digest(suite, trial)}.json"
+
+    def _folder_path(self, suite: Path) -> Path:
+        return self._folder / f"{_digest(suite)}.folder"
 
     def _record_path(self, suite: Path) -> Path:
         return self._folder / f"{_digest(suite)}.record.json"

@@ -10,6 +10,7 @@ from harness.intent import Action, ClaimResult, Standing
 from harness.report.trials import columns, devices_of, entry_words, repeat_words
 from harness.verdict import (
     NOT_RUN,
+    Blame,
     CheckResult,
     Closeness,
     Finding,
@@ -107,10 +108,12 @@ def _no_verdict(result: JobResult, check: CheckResult | None) -> tuple[str, list
 
 
 def _blame_lines(result: JobResult) -> list[str]:
-    """Whose fault it is, as far as repeating told; and how each repeat came out."""
-    blame = columns("blame", f"{result.blame.value}: {result.repeated}", _COLUMN) if result.blame is not None else []
-    return blame + [
-        line for repeat in result.confirmations for line in columns("repeat", repeat_words(repeat), _COLUMN)
+    """Whose fault it is, as far as repeating told; and how each repeat came out where that is not the candidate's."""
+    if result.blame is None:
+        return []
+    repeats = result.confirmations if result.blame is not Blame.PRODUCT else ()
+    return columns("blame", f"{result.blame.value}: {result.repeated}", _COLUMN) + [
+        line for repeat in repeats for line in columns("repeat", repeat_words(repeat), _COLUMN)
     ]
 
 

@@ -15,13 +15,13 @@ from typing import Any
 import pytest
 
 from harness.cli.options import shown_path
-from harness.domain import Trial
+from harness.domain import DeviceKind, Trial
 from harness.errors import ClosetError, ExitCode
 from harness.pytest_plugin.board import Board
 from harness.pytest_plugin.explaining import explain
 from harness.pytest_plugin.nodes import CheckItem, ClaimItem, suite_file
 from harness.pytest_plugin.running import Planned, Results, Runs, plan_run
-from harness.pytest_plugin.selection import Selection, narrowed, own_id, select_by_ids
+from harness.pytest_plugin.selection import CLAIMS, Selection, narrowed, own_id, select_by_ids
 from harness.pytest_plugin.suites import LoadedSuite, Suites, looks_like_suite
 from harness.pytest_plugin.xdist_scheduling import trial_scheduling
 from harness.report import render_summary
@@ -60,6 +60,8 @@ class ClosetSession:
         if worker is not None:
             self.results = Board(Path(worker[_BOARD]))
         config.stash[SESSION] = self
+        for name in ("closet(segment, replayer, check, kind)", CLAIMS, *(kind.value for kind in DeviceKind)):
+            config.addinivalue_line("markers", f"{name}: of the closet's suites")
 
     # What nodes ask of their session.
 
@@ -68,9 +70,13 @@ class ClosetSession:
         self._said.append(words)
 
     def folder_of(self, suite: Path) -> str:
-        """Where the run of a suite is kept; empty in a process that only tests."""
-        planned = self._runs.planned if self._runs else ()
-        return next((shown_path(entry.folder) for entry in planned if entry.suite == suite), "")
+        """Where the run of a suite is kept, as a person would type it; empty where none was begun."""
+        if isinstance(self.results, Board):
+            folder = self.results.folder(suite)
+        else:
+            planned = self._runs.planned if self._runs else ()
+            folder = next((entry.folder for entry in planned if entry.suite == suite), None)
+        return shown_path(folder) if folder else ""
 
     def unselected_trials(self, suite: Path) -> tuple[int, int]:
         """How many trials of a suite are not selected, and how many it has."""
@@ -162,7 +168,12 @@ class ClosetSession:
             for suite in [self.suites.load(path)]
             if selection.trials
         ]
-        self._runs = Runs(planned, self.suites.home, listener=Board(Path(self._posts.name)) if self._posts else None)
+        board = None
+        if self._posts is not None and self._config.pluginmanager.hasplugin("dsession"):
+            board = Board(Path(self._posts.name))
+            for entry in planned:
+                board.begin(entry.suite, entry.folder)
+        self._runs = Runs(planned, self.suites.home, listener=board)
         self.results = self._runs
         self._hear_terminations()
         self._runs.start()
@@ -177,7 +188,8 @@ class ClosetSession:
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """With -x and --maxfail the remote jobs end too."""
         self._failures += report.failed
-        if self._runs is not None and 0 < self._config.option.maxfail <= self._failures:
+        most = self._config.option.maxfail or 0
+        if self._runs is not None and 0 < most <= self._failures:
             self._runs.stop()
 
     @pytest.hookimpl(wrapper=True)
