@@ -37,6 +37,7 @@ _MODULES = {
     "devices": "device_group",
     "diff": "results",
     "emulate": "emulators",
+    "export": "export",
     "log": "logs",
     "nightly": "nightly",
     "noise": "noise",
