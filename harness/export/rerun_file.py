@@ -6,7 +6,11 @@ recordings, but not equal bytes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import shutil
+import tempfile
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -24,32 +28,38 @@ _CAR, _CAMERA = "car", "car/road_camera"
 _CODECS = {"hevc": rr.VideoCodec.H265, "h264": rr.VideoCodec.H264}
 _PATH_M, _LINE_M, _LEAD_M = 0.15, 0.04, 0.75
 _PICTURES_AT_ONCE = 20
+# What a double does not hold. In Rerun a name is of one type wherever it is used.
+_OWN_TYPES = {"U": "text", "i": "integer", "u": "unsigned"}
 
 
 def write(segment: Segment, stream: BinaryIO, progress: Callable[[int, int], None]) -> None:
     """Write a segment, part by part."""
+    rr.set_strict_mode(True)  # else it warns of what it leaves out
     recording = rr.RecordingStream(APPLICATION, recording_id=_recording_id(segment))
-    sink = rr.binary_stream(recording)
-    parts = [
-        *((lambda side=side, trace=trace: _scene(recording, side, trace)) for side, trace in segment.sides.items()),
-        lambda: _findings(recording, segment),
+    parts: list[Callable[[], None]] = [
+        *(partial(_scene, recording, side, trace) for side, trace in segment.sides.items()),
+        partial(_findings, recording, segment),
         *(
-            (lambda side=side, trace=trace, channel=channel: _series(recording, side, trace, channel))
+            partial(_series, recording, side, trace, channel)
             for side, trace in segment.sides.items()
             for channel in trace.channels.values()
         ),
     ]
     total = len(parts) + 1
-    _still(recording, segment)
     last = max((int(trace.frame_ids[-1]) for trace in segment.sides.values() if len(trace.frame_ids)), default=-1)
-    stream.writelines(sink.read() or b"" for _ in _video(recording, segment.pictures, last))
-    progress(1, total)
-    for number, part in enumerate(parts, 2):
-        part()
-        stream.write(sink.read() or b"")
-        progress(number, total)
-    rr.disconnect(recording)  # type: ignore[no-untyped-call]  # it has no types
-    stream.write(sink.read(flush=True) or b"")
+    # It writes files by their name, with an index at the end that counts the bytes before it.
+    with tempfile.TemporaryDirectory(prefix="closet-") as folder:
+        path = Path(folder) / "segment.rrd"
+        recording.save(path)
+        _still(recording, segment)
+        _video(recording, segment.pictures, last)
+        progress(1, total)
+        for number, part in enumerate(parts, 2):
+            part()
+            progress(number, total)
+        rr.disconnect(recording)
+        with path.open("rb") as written:
+            shutil.copyfileobj(written, stream)
 
 
 def _recording_id(segment: Segment) -> str:
@@ -64,7 +74,7 @@ def _still(recording: rr.RecordingStream, segment: Segment) -> None:
     facts = "\n".join(f"- **{name}** `{value}`" for name, value in segment.metadata().items())
     recording.log("provenance", rr.TextDocument(facts, media_type="text/markdown"), static=True)
     for name, value in segment.metadata().items():
-        recording.send_property(name.replace(" ", "_"), rr.AnyValues(value=value))
+        recording.send_property(name.replace(" ", "_"), rr.AnyValues(fact=value))
     if (camera := segment.camera) is not None:
         _camera(recording, camera)
 
@@ -77,7 +87,7 @@ def _camera(recording: rr.RecordingStream, camera: Camera) -> None:
     recording.log(_CAMERA, lens, static=True)
 
 
-def _video(recording: rr.RecordingStream, pictures: Pictures | None, last_frame: int) -> Iterator[None]:
+def _video(recording: rr.RecordingStream, pictures: Pictures | None, last_frame: int) -> None:
     """The road camera's pictures as they were coded, some at a time."""
     if pictures is None:
         return
@@ -104,10 +114,8 @@ def _video(recording: rr.RecordingStream, pictures: Pictures | None, last_frame:
         waiting.append((place, picture.data))
         if len(waiting) == _PICTURES_AT_ONCE:
             send()
-            yield
     if waiting:
         send()
-        yield
 
 
 def _scene(recording: rr.RecordingStream, side: str, trace: Trace) -> None:
@@ -149,9 +157,14 @@ def _series(recording: rr.RecordingStream, side: str, trace: Trace, channel: Cha
     values = channel.values.reshape(len(channel.values), -1)
     width = values.shape[1]
     times = _times(trace.frame_ids, trace.t_ns)
-    if channel.values.dtype.kind == "U" or (channel.values.dtype.kind in "iu" and channel.values.dtype.itemsize == 8):
+    kind = channel.values.dtype.kind
+    if kind == "U" or (kind in "iu" and channel.values.dtype.itemsize == 8):
         recording.send_columns(
-            entity, times, rr.AnyValues.columns(value=values.flatten()).partition([width] * len(values))
+            entity,
+            times,
+            rr.AnyValues.columns(drop_untyped_nones=True, **{_OWN_TYPES[kind]: values.flatten()}).partition(
+                [width] * len(values)
+            ),
         )
         return
     names = [f"{side} {channel.name}{_element(channel, place)}{unit}" for place in range(width)]

@@ -19,7 +19,7 @@ from harness.domain import DeviceKind, Trial
 from harness.errors import ClosetError, ExitCode
 from harness.pytest_plugin.board import Board
 from harness.pytest_plugin.explaining import explain
-from harness.pytest_plugin.nodes import CheckItem, ClaimItem, suite_file
+from harness.pytest_plugin.nodes import CheckItem, ClaimItem, ClosetItem, suite_file
 from harness.pytest_plugin.running import Planned, Results, Runs, plan_run
 from harness.pytest_plugin.selection import CLAIMS, Selection, narrowed, own_id, select_by_ids
 from harness.pytest_plugin.suites import LoadedSuite, Suites, looks_like_suite
@@ -196,8 +196,13 @@ class ClosetSession:
     def pytest_runtest_makereport(
         self, item: pytest.Item, call: pytest.CallInfo[None]
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-        """An item's setup lasted as long as devices were busy with its trial, not as long as it waited for its turn."""
+        """An item's setup lasted as long as devices were busy with its trial, not as long as it waited for its turn.
+
+        pytest asks an item to put a failure into words only when its test was called.
+        """
         report = yield
+        if isinstance(item, ClosetItem) and call.when == "setup" and call.excinfo is not None and report.failed:
+            report.longrepr = item.repr_failure(call.excinfo)
         if isinstance(item, CheckItem) and call.when == "setup":
             report.duration = item.replay_s if item.leads else 0.0
         return report
