@@ -63,7 +63,8 @@ def test_files_of_others_are_not_collected_and_nothing_collected_is_not_green(be
     bench.suite.unlink()
     result = bench.pytester.runpytest_inprocess(*arguments)
     assert result.ret == pytest.ExitCode.NO_TESTS_COLLECTED
-    result = bench.pytester.runpytest_inprocess(*arguments, "notes.yaml")
+    arguments[arguments.index(".")] = "notes.yaml"
+    result = bench.pytester.runpytest_inprocess(*arguments)
     assert result.ret == pytest.ExitCode.INTERRUPTED, "one that is named is told what is wrong with it"
     result.stdout.fnmatch_lines(["*notes.yaml:*"])
 
@@ -88,9 +89,7 @@ def test_what_is_quarantined_is_skipped_and_nothing_but_that_is_not_green(bench:
     assert {trial.verdict for trial in bench.record().results} == {Verdict.QUARANTINED}
     result.assert_outcomes(passed=6, skipped=4)
     result.stdout.fnmatch_lines(
-        [
-            f"SKIPPED*suite.yaml:1: quarantined until {expires}, lab@example.org, *: known · FAIL action.desiredCurvature*"
-        ]
+        [f"SKIPPED*suite.yaml:1: quarantined until {expires}, lab@example.org, *: known · FAIL action.desired*"]
     )
     assert result.ret == pytest.ExitCode.NO_TESTS_COLLECTED
     result.stdout.fnmatch_lines(["gate CLOSED, exit 5: nothing was judged*"])
@@ -100,11 +99,8 @@ def test_claims_wait_for_all_trials_and_are_not_judged_on_a_part(bench: Bench) -
     bench.pytester.makefile(".yaml", eyes=INTENT)
     whole = bench.hold("reexport", "--intent=eyes.yaml", "-rsE")
     assert bench.record().planned_claims == ("eyes: lateral error at 2 s",)
-    said = whole.stdout.str()
-    outcome = next(line for line in whole.outlines if "lateral error at 2 s" in line and "suite.yaml" in line)
-    assert outcome.startswith(("SKIPPED", "ERROR")), said
-    part = bench.hold("reexport", "--intent=eyes.yaml", f"suite.yaml::{bench.first}", CLAIM)
-    part.assert_outcomes(passed=10, errors=1) if "10 passed" in part.stdout.str() else None
+    whole.assert_outcomes(passed=10, skipped=1)
+    whole.stdout.fnmatch_lines(["SKIPPED*suite.yaml:1: a warning: lateral error at 2 s: INCONCLUSIVE: *"])
     chosen = [word for word in bench.arguments("reexport", "--intent=eyes.yaml") if word != "suite.yaml"]
     part = bench.pytester.runpytest_inprocess(*chosen, f"suite.yaml::{bench.first}", CLAIM)
     part.assert_outcomes(passed=5, errors=1)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from tests.pytest_plugin.conftest import OTHER_DONGLE, Bench
@@ -59,6 +61,12 @@ def test_only_the_trials_that_own_checks_ask_for_are_replayed(bench: Bench) -> N
     )
     result.assert_outcomes(passed=1, deselected=11)
     assert [OTHER_DONGLE in trial.segment for trial in bench.record().results] == [True]
+
+
+def test_the_example_of_the_documentation_runs(bench: Bench) -> None:
+    text = (Path(__file__).parents[2] / "docs" / "pytest.md").read_text()
+    bench.pytester.makepyfile(test_mine=text.partition("```python\n")[2].partition("```")[0])
+    bench.hold("reexport", "test_mine.py", "-k", "test_mine").assert_outcomes(passed=4, deselected=10)
 
 
 def test_a_trace_that_is_not_there_is_an_error(bench: Bench) -> None:
