@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 
@@ -12,9 +11,9 @@ from harness.domain import Check
 from harness.errors import ClosetError
 from harness.report.trials import columns, distinct
 from harness.trace import Channel, Trace
+from harness.verdict import FIRST_TO_MOVE
 
 _COLUMN = 24
-_ALL = (Check("all", ("*",)),)
 _ROW_NS = 50_000_000  # a camera frame, for rows of which nothing better is known
 
 
@@ -24,24 +23,28 @@ def explain(left: object, right: object, traces: Sequence[Trace]) -> list[str] |
     `right` is what was expected. `traces` are those whose frames may be told of a channel.
     """
     if isinstance(left, Trace) and isinstance(right, Trace):
-        return [f"{_named(left)} == {_named(right)}", *_differences(expected=right, observed=left)]
+        return [f"{_named(left)} == {_named(right)}", *_differences(right, left, "*")]
     if isinstance(left, Channel) and isinstance(right, Channel):
-        observed, expected = _alone(left, traces), _alone(right, traces)
+        words = f"{left.name} == {right.name}"
         if right.name != left.name:
-            return [f"{left.name} == {right.name}", "  channels of different names"]
-        return [f"{left.name} == {right.name}", *_differences(expected=expected, observed=observed)]
+            return [words, "  channels of different names"]
+        expected, observed = _trace_of(right, traces), _trace_of(left, traces)
+        if expected is None or observed is None:
+            expected, observed = _rows(right), _rows(left)
+        return [words, *_differences(expected, observed, left.name)]
     return None
 
 
-def _differences(*, expected: Trace, observed: Trace) -> list[str]:
+def _differences(expected: Trace, observed: Trace, pattern: str) -> list[str]:
     try:
-        (result,) = compare_traces(expected, observed, _ALL)
+        (result,) = compare_traces(expected, observed, (Check("equal", (pattern,)),))
     except ClosetError as error:
         return [f"  {error.problem}"]
     lines = [
         line
         for found in distinct([result])
         for line in columns(found.channel or found.kind.value, found.words, _COLUMN)
+        if expected.replayer or found.channel != FIRST_TO_MOVE  # of one channel alone nobody can tell
     ]
     return lines or ["  they differ only in what is never judged: times, or channels that are informative"]
 
@@ -50,10 +53,12 @@ def _named(trace: Trace) -> str:
     return f"{trace.replayer} on {trace.segment}"
 
 
-def _alone(channel: Channel, traces: Sequence[Trace]) -> Trace:
-    """A trace of one channel, over the frames of the trace it is of; over its rows where that is not known."""
-    for trace in traces:
-        if trace.channels.get(channel.name) is channel:
-            return replace(trace, replayer="", segment="", channels={channel.name: channel}, provenance={})
+def _trace_of(channel: Channel, traces: Sequence[Trace]) -> Trace | None:
+    """The trace that a channel is of, which knows its frames and what else was going on; None where it is none."""
+    return next((trace for trace in traces if trace.channels.get(channel.name) is channel), None)
+
+
+def _rows(channel: Channel) -> Trace:
+    """A trace of one channel over its rows, told as frames."""
     rows = np.arange(len(channel.values), dtype=np.int64)
     return Trace("", "", rows, rows * _ROW_NS, {channel.name: channel}, {})

@@ -33,7 +33,7 @@ def test_nothing_of_ours():
 def test_own_checks_run_for_every_trial_and_say_where_traces_part(bench: Bench) -> None:
     bench.pytester.makepyfile(test_mine=MINE)
     arguments = [word for word in bench.arguments("curve_bias", "test_mine.py") if word != "-q"]
-    result = bench.pytester.runpytest_inprocess(*arguments, "-k", "test_mine", "-v")
+    result = bench.pytester.runpytest_inprocess(*arguments, "-k", "test_mine", "-vv")
     result.assert_outcomes(passed=5, failed=4, deselected=10)
     (truth,) = bench.demo.truth("curve_bias").values()
     said = "\n".join(result.outlines)
@@ -42,7 +42,7 @@ def test_own_checks_run_for_every_trial_and_say_where_traces_part(bench: Bench) 
     assert f"E         position.y                leaves at frame {truth.frame_id} " in said
     alone = said.partition("_ test_the_action_is_equal")[2].partition("_ test_")[0]
     assert f"E         action.desiredCurvature   leaves at frame {truth.frame_id} " in alone
-    assert " 1/m, observed " in alone
+    assert " 1/m = 0.036 m/s² more lateral acceleration" in alone
     assert "position.y" not in alone
     assert len(bench.record().results) == 2
     assert bench.record().planned_checks[bench.record().results[0].name] == (

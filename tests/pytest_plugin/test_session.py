@@ -6,12 +6,16 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from junitparser import JUnitXml
 
+from harness.config import Fleet
+from harness.pipeline.runs import find_run
+from harness.pipeline.shelf import open_shelf
 from harness.verdict import Verdict
 from tests.pytest_plugin.conftest import OTHER_DONGLE, Bench
 
@@ -30,7 +34,7 @@ def test_an_item_a_check_with_the_words_of_the_finding(bench: Bench) -> None:
     (truth, *_) = bench.demo.truth("curve_bias").values()
     failed = next(line for line in lines if line.startswith(f"FAILED {item}::action - "))
     assert f"action.desiredCurvature leaves at frame {truth.frame_id}" in failed
-    (folder,) = (bench.home / "runs").iterdir()
+    folder = find_run(bench.home, "last")
     result.stdout.fnmatch_lines(
         [
             f"*look   closet diff {folder} {bench.first}",
@@ -137,8 +141,13 @@ def test_an_interrupted_session_ends_its_run(make_bench: Callable[[Path], Bench]
         said = b""
         while b"::replay" not in said:
             said += process.stdout.read(1)
-        process.send_signal(signal.SIGTERM)
-        rest = process.stdout.read().decode()
+        with open_shelf(bench.home, Fleet((), 1)) as shelf:
+            while not shelf.leases():
+                time.sleep(0.01)  # the pool takes its first lease
+            process.send_signal(signal.SIGTERM)
+            rest = process.stdout.read().decode()
+            assert shelf.leases() == ()
+            assert shelf.holders() == ()
     assert process.wait(timeout=60) == pytest.ExitCode.INTERRUPTED, rest
     assert bench.record().interrupted
     assert "gate CLOSED, exit 3: 2 jobs without a verdict, interrupted" in rest
