@@ -8,7 +8,8 @@ import pytest
 
 from harness.domain import Device, DeviceKind
 from harness.errors import ClosetError
-from harness.pytest_plugin.session import SESSION, ClosetSession, TrialOfSuite
+from harness.pytest_plugin.choosing import TrialOfSuite
+from harness.pytest_plugin.session import SESSION, ClosetSession
 from harness.recording.layout import Recording
 from harness.trace import Trace
 from harness.verdict import JobResult

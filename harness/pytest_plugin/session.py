@@ -7,7 +7,6 @@ import tempfile
 import threading
 from collections.abc import Generator, Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -15,30 +14,23 @@ from typing import Any
 import pytest
 
 from harness.cli.options import shown_path
-from harness.domain import DeviceKind, Trial
-from harness.errors import ClosetError, ExitCode
+from harness.domain import DeviceKind
+from harness.errors import ClosetError, NothingToRunError
 from harness.pytest_plugin.board import Board
+from harness.pytest_plugin.choosing import TRIAL, TrialOfSuite, select, suite_id, suite_of
+from harness.pytest_plugin.endings import exit_code, summary_lines
 from harness.pytest_plugin.explaining import explain
-from harness.pytest_plugin.nodes import CheckItem, ClaimItem, ClosetItem, suite_file
+from harness.pytest_plugin.items import CheckItem, ClosetItem
+from harness.pytest_plugin.nodes import suite_file
 from harness.pytest_plugin.running import Planned, Results, Runs, plan_run
 from harness.pytest_plugin.selection import CLAIMS, Selection, narrowed, own_id, select_by_ids
 from harness.pytest_plugin.suites import LoadedSuite, Suites, looks_like_suite
 from harness.pytest_plugin.xdist_scheduling import trial_scheduling
-from harness.report import render_summary
 from harness.trace import Trace
-from harness.verdict import RunRecord, Verdict, gate
+from harness.verdict import RunRecord
 
 SESSION = pytest.StashKey["ClosetSession"]()
-TRIAL = "closet_trial"
 _BOARD = "closet_board"
-
-
-@dataclass(frozen=True, slots=True)
-class TrialOfSuite:
-    """What a person's own test is given by parametrisation."""
-
-    suite: LoadedSuite
-    trial: Trial
 
 
 class ClosetSession:
@@ -123,8 +115,8 @@ class ClosetSession:
                 key = item.suite.path, item.trial.name
                 item.leads = key not in led
                 led.add(key)
-        for suite in {suite.path: suite for suite in map(_suite_of, session.items) if suite is not None}.values():
-            self._selections[suite.path] = _select(session.items, suite)
+        for suite in {suite.path: suite for suite in map(suite_of, session.items) if suite is not None}.values():
+            self._selections[suite.path] = select(session.items, suite)
 
     # The runs.
 
@@ -149,11 +141,18 @@ class ClosetSession:
         for path in {(self._config.rootpath / node_id.partition("::")[0]) for node_id in ids} | set(
             self.suites.named()
         ):
-            if path.suffix in {".yaml", ".yml"} and path.is_file():
-                suite = self._load(path)
-                selection = select_by_ids(suite.prepared, _suite_id(ids, suite.path, self._config), ids)
-                if selection.trials:
-                    self._selections[suite.path] = selection
+            if path.suffix not in {".yaml", ".yml"} or not path.is_file():
+                continue
+            try:
+                suite = self.suites.load(path)
+            except NothingToRunError as error:
+                self.say(f"nothing to run: {error}")
+                continue
+            except ClosetError:  # the processes that collect tell of it
+                continue
+            selection = select_by_ids(suite.prepared, suite_id(ids, suite.path, self._config), ids)
+            if selection.trials:
+                self._selections[suite.path] = selection
         self._start()
 
     @pytest.hookimpl(optionalhook=True)
@@ -221,7 +220,7 @@ class ClosetSession:
             self._runs.stop()
             self._runs.wait()
         if session.exitstatus == pytest.ExitCode.OK:
-            session.exitstatus = _exit_code([record for _, record in self._ended()])
+            session.exitstatus = exit_code([record for _, record in self._ended()])
 
     def _ended(self) -> Iterable[tuple[Planned, RunRecord | None]]:
         return [(planned, self._runs.record(planned.suite)) for planned in self._runs.planned] if self._runs else []
@@ -239,7 +238,7 @@ class ClosetSession:
             if record is None:
                 terminalreporter.write_line(f"{shown_path(planned.suite)}: came to no record, in {folder}")
                 continue
-            for line in _summary(record, folder):
+            for line in summary_lines(record, folder):
                 terminalreporter.write_line(line)
 
     def pytest_unconfigure(self) -> None:
@@ -258,52 +257,3 @@ class ClosetSession:
 
 def _interrupt(_number: int, _frame: FrameType | None) -> None:
     raise KeyboardInterrupt
-
-
-def _suite_of(item: pytest.Item) -> LoadedSuite | None:
-    if isinstance(item, CheckItem | ClaimItem):
-        return item.suite
-    given = _given(item)
-    return given.suite if given else None
-
-
-def _given(item: pytest.Item) -> TrialOfSuite | None:
-    """The trial that a person's own test is parametrised with."""
-    called = getattr(item, "callspec", None)
-    given = called.params.get(TRIAL) if called is not None else None
-    return given if isinstance(given, TrialOfSuite) else None
-
-
-def _select(items: Sequence[pytest.Item], suite: LoadedSuite) -> Selection:
-    mine = [item for item in items if (found := _suite_of(item)) is not None and found.path == suite.path]
-    checks = [item for item in mine if isinstance(item, CheckItem)]
-    own = {given.trial.name for item in mine if (given := _given(item)) is not None}
-    return Selection(
-        frozenset({item.trial.name for item in checks} | own),
-        frozenset((item.trial.replayer, item.place.check) for item in checks),
-        any(isinstance(item, ClaimItem) for item in mine),
-    )
-
-
-def _suite_id(ids: Sequence[str], path: Path, config: pytest.Config) -> str:
-    """The node id of a suite's file among those of its items."""
-    return next((each.partition("::")[0] for each in ids if config.rootpath / each.partition("::")[0] == path), "")
-
-
-def _exit_code(records: Sequence[RunRecord | None]) -> int:
-    """What a session whose items all passed exits with: a run that was cut off or judged nothing is no success."""
-    if any(record is None or record.interrupted or record.harness_error for record in records):
-        return pytest.ExitCode.TESTS_FAILED
-    if any(record is not None and gate(record).exit_code is ExitCode.NOTHING_TO_RUN for record in records):
-        return pytest.ExitCode.NO_TESTS_COLLECTED
-    return pytest.ExitCode.OK
-
-
-def _summary(record: RunRecord, folder: str) -> list[str]:
-    """The gate's line, with what to look at above it where there is something."""
-    lines: list[str] = []
-    if any(result.verdict in {Verdict.FAIL, Verdict.ERROR} for result in record.results):
-        lines.append(f"look   closet report {folder}")
-    if record.interrupted:
-        lines.append(f"again  closet resume {folder}")
-    return [*lines, render_summary(record, folder).rstrip("\n").rsplit("\n", 1)[-1]]

@@ -56,16 +56,11 @@ def test_what_cannot_be_compared_says_why_and_what_is_none_of_ours_is_left_alone
     assert told is not None
     assert told[1] == "  traces of different segments: expected a/b/0, observed a/b/1"
     informative = Channel("a", "m", made("a", 1.0, slice(5)).values, Exactness.INFORMATIVE)
-    told = explain(
-        make_trace(a=informative, c=made("c", 0.0)),
-        make_trace(a=replace(informative, values=np.zeros(60)), c=made("c", 0.0)),
-        (),
-    )
-    assert (
-        told == [told[0], "  they differ only in what is never judged: times, or channels that are informative"]
-        if told
-        else False
-    )
+    other = replace(informative, values=np.zeros(len(FRAMES)))
+    judged = made("c", 0.0)
+    told = explain(make_trace(a=informative, c=judged), make_trace(a=other, c=judged), ())
+    assert told is not None
+    assert told[1:] == ["  they differ only in what is never judged: times, or channels that are informative"]
     assert explain(1, 2, ()) is None
     assert explain(trace, 2, ()) is None
 
