@@ -46,22 +46,35 @@ class Exactness(StrEnum):
     INFORMATIVE = "informative"  # shown, never judged
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Channel:
-    """One quantity over frames: `values` has shape (n_frames, …); row i belongs to `Trace.frame_ids[i]`."""
+    """One quantity over frames: `values` has shape (n_frames, …); row i belongs to `Trace.frame_ids[i]`.
+
+    Channels are equal when they say the same of every frame. NaN equals NaN and nothing else.
+    """
 
     name: str
     unit: str
     values: Array
     exactness: Exactness = Exactness.NUMERIC
 
+    def __eq__(self, other: object) -> bool:
+        """Whether both are of one name, unit, exactness and type, and every value is equal."""
+        if not isinstance(other, Channel):
+            return NotImplemented
+        ours, theirs = ((side.name, side.unit, side.exactness, side.values.dtype) for side in (self, other))
+        return ours == theirs and np.array_equal(self.values, other.values, equal_nan=self.values.dtype.kind in "fc")
 
-@dataclass(frozen=True, slots=True)
+    __hash__ = None  # type: ignore[assignment]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Trace:
     """Channels over the frames of one segment.
 
     `frame_ids` (n,) int64, strictly rising camera frame ids; `t_ns` (n,) int64, the log's clock at end of exposure;
-    `provenance` says what made it: replayer and version, digests of every input, runtime.
+    `provenance` says what made it: replayer and version, digests of every input, runtime. Traces are equal when they
+    say the same of the same frames, whatever made them.
     """
 
     replayer: str
@@ -70,6 +83,19 @@ class Trace:
     t_ns: npt.NDArray[np.int64]
     channels: Mapping[str, Channel]
     provenance: Mapping[str, Json]
+
+    def __eq__(self, other: object) -> bool:
+        """Whether both are of one replayer and segment, over the same frames and times, with equal channels."""
+        if not isinstance(other, Trace):
+            return NotImplemented
+        return (
+            (self.replayer, self.segment) == (other.replayer, other.segment)
+            and np.array_equal(self.frame_ids, other.frame_ids)
+            and np.array_equal(self.t_ns, other.t_ns)
+            and dict(self.channels) == dict(other.channels)
+        )
+
+    __hash__ = None  # type: ignore[assignment]
 
 
 def write_trace(path: Path, trace: Trace) -> None:

@@ -37,6 +37,7 @@ _MODULES = {
     "devices": "device_group",
     "diff": "results",
     "emulate": "emulators",
+    "export": "export",
     "gate": "gating",
     "log": "logs",
     "nightly": "nightly",
