@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from ci.reference import commands, environment, faults, keys, replayers, run_folder, verdicts
+from ci.reference import commands, environment, expressions, faults, keys, replayers, run_folder, thresholds, verdicts
 
 FOLDER = Path(__file__).parents[2] / "docs" / "reference"
 
@@ -15,6 +15,8 @@ PAGES: dict[str, Callable[[], str]] = {
     "devices.md": keys.render_devices,
     "intent.md": keys.render_intent,
     "quarantine.md": keys.render_quarantine,
+    "expressions.md": expressions.render,
+    "thresholds.md": thresholds.render,
     "replayers.md": replayers.render,
     "verdicts.md": verdicts.render,
     "exit-codes.md": faults.render,

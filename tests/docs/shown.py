@@ -29,6 +29,11 @@ class Block:
     lines: tuple[str, ...]
 
     @property
+    def is_usage(self) -> bool:
+        """Whether it is how a command is put together, with words in capitals for what is given."""
+        return self.language == "text" and self.page == "docs/reference/commands.md"
+
+    @property
     def file_name(self) -> str:
         """The file that it is, as its first line says; empty when it is none."""
         found = _FILE.match(self.lines[0]) if self.lines else None
@@ -46,9 +51,10 @@ class Command:
 
     @property
     def words(self) -> list[str]:
-        """It as an argument list, without its comment; of several in a pipe the first."""
+        """It as an argument list, without its comment and without what the shell does with the result."""
         words = shlex.split(self.text, comments=True)
-        return words[: words.index("|")] if "|" in words else words
+        ends = [words.index(sign) for sign in ("|", ">") if sign in words]
+        return words[: min(ends)] if ends else words
 
     @property
     def where(self) -> str:
@@ -80,12 +86,21 @@ def blocks(page: str, text: str) -> Iterator[Block]:
 
 def commands(block: Block) -> Iterator[Command]:
     """The commands that a block shows, in order."""
-    if block.language == "sh":
+    language = block.language or _guessed(block)
+    if language == "sh":
         for number, text in _joined(block):
             if shlex.split(text, comments=True):
                 yield Command(block.page, number, text)
-    if block.language == "console":
+    if language == "console":
         yield from _with_output(block)
+
+
+def _guessed(block: Block) -> str:
+    """What a block that does not say it is: the README is plain."""
+    first = block.lines[0] if block.lines else ""
+    if first.startswith(PROMPT):
+        return "console"
+    return "sh" if first.startswith(("closet ", "ci/")) else "text"
 
 
 def _with_output(block: Block) -> Iterator[Command]:
