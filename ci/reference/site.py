@@ -6,6 +6,10 @@ from pathlib import Path
 
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
+from mkdocs.structure.pages import Page
+
+# Pages of a tab of their own: a column with nothing but their name would only take room from what they show.
+_ALONE = {"index.md", "tutorial.md", "changes.md"}
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
@@ -13,3 +17,10 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     changes = Path(config["config_file_path"]).parent / "CHANGELOG.md"
     files.append(File.generated(config, "changes.md", content=changes.read_text()))
     return files
+
+
+def on_page_markdown(markdown: str, page: Page, **_: object) -> str:
+    """No navigation beside a page that is alone in its tab; where it is narrow it stays in the menu."""
+    if page.file.src_uri in _ALONE:
+        page.meta["hide"] = ["navigation"]
+    return markdown

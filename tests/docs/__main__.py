@@ -6,15 +6,18 @@ import argparse
 import sys
 import tempfile
 import time
+from contextlib import nullcontext
 from pathlib import Path
 
-from tests.docs.labs import prepare_desk, prepare_tutorial, three_drives, tiny_demo
+from tests.docs.labs import named_devices, prepare_desk, prepare_tutorial, three_drives, tiny_demo
 from tests.docs.not_run import reason_not_to_run
 from tests.docs.running import Played, give_to_shell, play, rewritten
 from tests.docs.shown import ROOT, pages, shown_commands
 
 THREE_DRIVES = {"README.md", "docs/investigation.md"}
 """Pages that speak of three drives; the others need one."""
+NAMED_DEVICES = {"docs/devices.md"}
+"""Pages that speak of devices by name."""
 TUTORIAL = {"docs/tutorial.md", "docs/index.md"}
 
 
@@ -48,12 +51,17 @@ def _played(page: str, text: str, folder: Path) -> list[Played]:
     else:
         prepare_desk(folder, tiny_demo(), renamed=True)
     played = []
-    for entry in play(page, text, folder, give_to_shell):
-        played.append(entry)
-        if entry.wrong:
-            _say(f"WRONG  {entry.command.where}: {entry.wrong}\n  $ {entry.command.text}")
-            _say("\n".join(f"  | {line}" for line in (entry.printed.out + entry.printed.err).splitlines()[-40:]))
+    with named_devices(folder) if page in NAMED_DEVICES else nullcontext():
+        for entry in play(page, text, folder, give_to_shell):
+            played.append(entry)
+            _tell(entry)
     return played
+
+
+def _tell(entry: Played) -> None:
+    if entry.wrong:
+        _say(f"WRONG  {entry.command.where}: {entry.wrong}\n  $ {entry.command.text}")
+        _say("\n".join(f"  | {line}" for line in (entry.printed.out + entry.printed.err).splitlines()[-40:]))
 
 
 def _say(text: str) -> None:

@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from fixtures.make import TINY, Demo, DemoSpec, build_demo
+from harness.cli.emulators import render_devices
+from harness.closet.emulator import emulate
+from harness.domain import DeviceKind
 from tests.docs.shown import ROOT
 
 CACHE = ROOT / ".closet" / "fixtures"
@@ -68,3 +74,15 @@ def prepare_desk(folder: Path, demo: Demo, *, renamed: bool) -> None:
     if "longitudinal_lag" in demo.models:
         shutil.copytree(demo.models["curve_bias"], models / _BOTH)
         shutil.copy(demo.models["longitudinal_lag"] / "driving_policy.onnx", models / _BOTH)
+
+
+@contextmanager
+def named_devices(folder: Path) -> Iterator[None]:
+    """A shelf of two devices by the names that pages use: emulated workers that say they are comma devices."""
+    with emulate(2, folder / "shelf") as (one, other):
+        shelf = (
+            replace(one, name="mici-01", kind=DeviceKind.MICI),
+            replace(other, name="tizi-04", kind=DeviceKind.TIZI),
+        )
+        (folder / "devices.yaml").write_text(render_devices(shelf))
+        yield

@@ -21,7 +21,9 @@ NOT_RUN: dict[str, dict[str, str]] = {
         "ssh-keygen -t ed25519 -f ~/.ssh/closet": "a page's commands are given by tests that have a key already",
         "closet devices": _DEVICE,
     },
-    "docs/devices.md": {"closet devices": _DEVICE},
+    "docs/devices.md": {
+        "closet devices burn-in": "it takes twelve hours",
+    },
     "docs/baselines.md": {
         "export CLOSET_BASELINES=s3://": "it needs an S3 account; tests/store runs it against a real local server",
         "closet baselines sync": "as above",

@@ -18,7 +18,9 @@ def anchors(page: str, text: str) -> set[str]:
     for heading in _HEADING.finditer(_without_blocks(page, text)):
         plain = re.sub(r"[^\w\- ]", "", re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", heading["text"]).lower())
         slug = plain.replace(" ", "-")
-        number = sum(each == slug or each.startswith(f"{slug}-") and each[len(slug) + 1 :].isdigit() for each in found)
+        number = sum(
+            each == slug or (each.startswith(f"{slug}-") and each[len(slug) + 1 :].isdigit()) for each in found
+        )
         found.add(f"{slug}-{number}" if slug in found else slug)
     return found
 

@@ -109,7 +109,7 @@ def test_what_is_not_run_is_shown_and_has_a_reason() -> None:
 
 def test_an_entry_that_fits_nothing_is_told() -> None:
     without = [command for command in SHOWN if command.page != "docs/devices.md"]
-    assert stale_entries(without) == ["docs/devices.md: closet devices"]
+    assert stale_entries(without) == ["docs/devices.md: closet devices burn-in"]
 
 
 def test_blocks_are_read_with_their_output_and_their_file() -> None:

@@ -1,4 +1,4 @@
-"""The tutorial, given as it stands on the page: real workers, a real regression, and what is printed is what is shown."""
+"""The tutorial, given as it stands on the page: real workers, a real regression, the output that is shown."""
 
 from __future__ import annotations
 
