@@ -24,3 +24,10 @@ def on_page_markdown(markdown: str, page: Page, **_: object) -> str:
     if page.file.src_uri in _ALONE:
         page.meta["hide"] = ["navigation"]
     return markdown
+
+
+def on_post_page(output: str, **_: object) -> str:
+    """The theme's search is a dialog without a name; a screen reader needs one."""
+    return output.replace(
+        'data-md-component="search" role="dialog"', 'data-md-component="search" role="dialog" aria-label="Search"'
+    )
