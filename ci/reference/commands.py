@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import textwrap
 from collections.abc import Iterator
+from pathlib import Path
 
 import click
 
@@ -80,7 +81,7 @@ def _option(parameter: click.Parameter, context: click.Context) -> tuple[str, st
 
 def _default(parameter: click.Option, context: click.Context) -> str:
     value = parameter.get_default(context, call=False)
-    shown = (str, int, float)
+    shown = (str, int, float, Path)
     if parameter.is_flag or isinstance(value, bool) or not isinstance(value, shown) or value == "":
         return ""
     return f"`{value}`"

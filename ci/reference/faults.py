@@ -5,6 +5,15 @@ from __future__ import annotations
 from ci.reference.text import GENERATED, first_line, member_docs, table
 from harness import errors
 from harness.errors import ClosetError, ExitCode
+from harness.pipeline.confirmation import NOT_REPRODUCIBLE, SUSPECT_DEVICE
+from harness.verdict import NOT_RUN
+
+# What a record may say besides: nobody raised it.
+CONCLUSIONS = {
+    NOT_RUN.kind: "The job was planned and has no verdict yet: the run goes on, or was cut off. `closet resume` goes on.",
+    SUSPECT_DEVICE: "One device alone showed a difference or a crash: it runs its canary before its next job.",
+    NOT_REPRODUCIBLE: "The same device did not show the difference again: the software differs from itself.",
+}
 
 
 def render() -> str:
@@ -33,7 +42,10 @@ def render() -> str:
         "Every error says what is wrong, where, and what to do about it. Its class says whose fault it is; that of\n"
         "the first specific cause is kept in the record, and never overwritten by a later, general one. An error that\n"
         "another device may not have is tried there, once or twice; every attempt is kept.\n\n"
-        f"{table(['class', 'whose fault', 'exit', 'tried elsewhere'], rows)}"
+        f"{table(['class', 'whose fault', 'exit', 'tried elsewhere'], rows)}\n"
+        "## Conclusions\n\n"
+        "In place of an error's class a record may also say what was concluded. All of them exit with 3.\n\n"
+        f"{table(['conclusion', 'meaning'], [(f'`{kind}`', words) for kind, words in CONCLUSIONS.items()])}"
     )
 
 
