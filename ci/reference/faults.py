@@ -10,7 +10,7 @@ from harness.verdict import NOT_RUN
 
 # What a record may say besides: nobody raised it.
 CONCLUSIONS = {
-    NOT_RUN.kind: "The job was planned and has no verdict yet: the run goes on, or was cut off. `closet resume` goes on.",
+    NOT_RUN.kind: "The job was planned and has no verdict yet: the run goes on, or was cut off (`closet resume`).",
     SUSPECT_DEVICE: "One device alone showed a difference or a crash: it runs its canary before its next job.",
     NOT_REPRODUCIBLE: "The same device did not show the difference again: the software differs from itself.",
 }
