@@ -18,7 +18,7 @@ THREE_DRIVES = {"README.md", "docs/investigation.md"}
 """Pages that speak of three drives; the others need one."""
 NAMED_DEVICES = {"docs/devices.md"}
 """Pages that speak of devices by name."""
-TUTORIAL = {"docs/tutorial.md", "docs/index.md"}
+TUTORIAL = "docs/tutorial.md"
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -44,7 +44,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _played(page: str, text: str, folder: Path) -> list[Played]:
-    if page in TUTORIAL:
+    if page == TUTORIAL:
         prepare_tutorial(folder, tiny_demo())
     elif page in THREE_DRIVES:
         prepare_desk(folder, three_drives(), renamed=False)

@@ -16,6 +16,7 @@ NOT_RUN: dict[str, dict[str, str]] = {
         "ci/demo": "it is this page's long example, which the command below it is",
         "closet devices": _DEVICE,
     },
+    "docs/index.md": {"closet run": "the tutorial runs it, and a test holds this page against the tutorial"},
     "docs/tutorial.md": {"mkdir ../practice-closet": _SHELL, "cd ../practice-closet": _SHELL},
     "docs/first-device.md": {
         "ssh-keygen -t ed25519 -f ~/.ssh/closet": "a page's commands are given by tests that have a key already",
