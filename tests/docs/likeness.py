@@ -13,7 +13,7 @@ _PLAIN = (
     (re.compile(r"\b[0-9a-f]{12}\b(?![/-])"), "<digest>"),
     (re.compile(r"\bby \w+, run\b"), "by <somebody>, run"),
     (re.compile(r" · (?:\d+ h )?(?:\d+ min )?(?:[\d.]+ m?s )?· (?=\S*runs/)"), " · <duration> · "),
-    (re.compile(r"\b\d+ (?:s|min|h|d) ago\b"), "<some time> ago"),
+    (re.compile(r"\b(?:\d+ (?:s|min|h|d) ago|just now)\b"), "<some time> ago"),
     (re.compile(r"\bpeak \d+"), "peak <frame>"),
     (re.compile(r"[-−+]?\b\d+\.\d+(?:e[-+]?\d+)?\b|\b\d+e[-+]\d+\b"), "<number>"),
     (re.compile(r"\s+"), " "),
