@@ -5,9 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from ci.reference import commands, environment, expressions, faults, keys, replayers, run_folder, thresholds, verdicts
+from ci.reference import (
+    commands,
+    environment,
+    expressions,
+    faults,
+    keys,
+    metrics,
+    replayers,
+    run_folder,
+    thresholds,
+    verdicts,
+)
 
 FOLDER = Path(__file__).parents[2] / "docs" / "reference"
+METRICS = FOLDER.parent / "metrics.md"
 
 PAGES: dict[str, Callable[[], str]] = {
     "commands.md": commands.render,
@@ -25,12 +37,11 @@ PAGES: dict[str, Callable[[], str]] = {
 }
 
 
-def write_pages(folder: Path = FOLDER) -> list[str]:
-    """Write every page that is not there as it should be; returns their names."""
-    written = []
-    for name, render in PAGES.items():
-        text, path = render(), folder / name
-        if not path.is_file() or path.read_text() != text:
-            path.write_text(text)
-            written.append(name)
+def write_pages() -> list[Path]:
+    """Write every page that is not there as it should be; returns those that were written."""
+    texts = {FOLDER / name: render() for name, render in PAGES.items()}
+    texts[METRICS] = metrics.with_tables(METRICS.read_text())
+    written = [path for path, text in texts.items() if not path.is_file() or path.read_text() != text]
+    for path in written:
+        path.write_text(texts[path])
     return written

@@ -9,8 +9,8 @@ from ci.reference import FOLDER, write_pages
 
 def main() -> int:
     """Write and tell which pages changed."""
-    for name in write_pages():
-        sys.stderr.write(f"ci/docs: wrote {FOLDER.name}/{name}\n")
+    for path in write_pages():
+        sys.stderr.write(f"ci/docs: wrote {path.relative_to(FOLDER.parents[1])}\n")
     return 0
 
 

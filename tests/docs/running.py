@@ -108,8 +108,8 @@ def allowed_codes(command: Command) -> set[int]:
     if shown.startswith("closet: "):
         return {2}
     words = command.words
-    if words[:3] == ["closet", "devices", "check"]:
-        return {0, 3}
+    if words[:3] in (["closet", "devices", "check"], ["closet", "baselines", "verify"]):
+        return {0, 3}  # they say how things are
     return {0, 1, 3} if words[0] == "closet" and words[1] in _JUDGES else {0}
 
 

@@ -8,10 +8,11 @@ from enum import Enum
 import pytest
 from pydantic import BaseModel
 
-from ci.reference import FOLDER, PAGES, keys
+from ci.reference import FOLDER, METRICS, PAGES, keys
 from ci.reference.commands import all_commands
 from ci.reference.environment import GIVEN, INNER, READ, TESTS
 from ci.reference.faults import error_classes
+from ci.reference.metrics import with_tables
 from ci.reference.replayers import OPTIONS
 from ci.reference.run_folder import RUN
 from ci.reference.text import enum_rows, member_docs
@@ -40,6 +41,14 @@ def text_of(name: str) -> str:
 @pytest.mark.parametrize("name", PAGES)
 def test_a_page_is_what_the_code_says(name: str) -> None:
     assert text_of(name) == PAGES[name](), "ci/docs --write writes it anew"
+
+
+def test_the_tables_of_metrics_are_put_between_their_marks() -> None:
+    page = METRICS.read_text()
+    assert with_tables(page) == page, "ci/docs --write writes it anew"
+    emptied = re.sub(r"(<!-- (\w+) -->\n).*?(<!-- /\2 -->)", r"\1old\n\3", page, flags=re.DOTALL)
+    assert emptied != page
+    assert with_tables(emptied) == page
 
 
 def test_no_page_is_left_over() -> None:
