@@ -30,6 +30,11 @@ NOT_RUN: dict[str, dict[str, str]] = {
         "export CLOSET_BASELINES=s3://": "it needs an S3 account; tests/store runs it against a real local server",
         "closet baselines sync": "as above",
     },
+    "docs/investigation.md": {
+        "closet diff one.trace": "it needs traces by these names; tests/cli/test_run.py gives it with those of a run",
+        "python -m harness.replay job.json": "tests/replay/test_home.py gives it with a job of its own",
+        "closet bisect suites/pr.yaml --repo": "it needs a repository of openpilot; tests/cli/test_bisect.py makes one",
+    },
     "docs/benchmarks.md": {"closet bench": _LONG},
     "docs/reading-a-verdict.md": {"closet run suites/stories.yaml": _STORY, "closet check suites/stories.yaml": _STORY},
     "docs/reliability.md": {"ci/": _LONG},
