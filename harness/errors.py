@@ -16,11 +16,17 @@ class ExitCode(IntEnum):
     """What the process tells its caller. Where several hold, `worst` picks in the order 4, 2, 1, 3, 5."""
 
     GATE_OPEN = 0
+    """The gate is open: everything that was planned was judged, and nothing closes it."""
     REGRESSION = 1
+    """A regression: a job FAILs, or a claim was judged and is not so."""
     USAGE = 2
+    """Usage or configuration: nothing was started."""
     NO_VERDICT = 3
+    """No verdict: a planned job, or a claim that blocks, could not be judged."""
     HARNESS_BUG = 4
+    """A bug of the harness."""
     NOTHING_TO_RUN = 5
+    """Nothing to run: nothing was selected, or all of it is quarantined."""
 
     @staticmethod
     def worst(codes: list[ExitCode]) -> ExitCode:

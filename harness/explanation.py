@@ -16,23 +16,37 @@ class Cause(StrEnum):
     """What made the candidate differ."""
 
     PICTURES = "pictures"
+    """The model saw other pictures: decoder, warp or calibration, not the model."""
     VISION = "vision"
+    """The baseline's features take at least 90 % of the difference away, the baseline's policy at most 10 %."""
     POLICY = "policy"
+    """With the baseline's features 90 % or more of the difference is still there."""
     BOTH = "vision and policy"
+    """Neither alone, or one of them sideways and the other along."""
     STATE = "state"
+    """As vision, but half of the difference's energy or more is in frames whose features are equal: what the model
+    remembers."""
     UNKNOWN = "unknown"
+    """It could not be told."""
 
 
 class Course(StrEnum):
     """How a difference goes on after it has begun."""
 
     NOTHING = "none"
+    """There is no difference."""
     MOMENTARY = "for moments"
+    """It is there for moments."""
     DIES = "dies away"
+    """It dies away steadily."""
     ENDS = "ends"
+    """It ends."""
     RETURNS = "comes and goes"
+    """It comes and goes."""
     STAYS = "stays"
+    """It stays to the end."""
     GROWS = "grows"
+    """It grows."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -76,18 +76,26 @@ class Action(StrEnum):
     """What the gate does about an answer that is not the wanted one."""
 
     BLOCK = "block"
+    """It closes the gate."""
     WARN = "warn"
+    """It is told, and closes nothing."""
 
 
 class Standing(StrEnum):
     """How an answer stands to what was expected. All but HOLDS and NO_DATA are for the policy to weigh."""
 
     HOLDS = "holds"
+    """It is as declared."""
     WORSE = "worse"
+    """It got worse, a budget was passed, or it changed where no side is better."""
     NOT_BETTER = "not proved better"
+    """Better was declared, and it was proved to be no better."""
     CHANGED = "changed"
+    """Nothing was to change, and it was proved better."""
     INCONCLUSIVE = "inconclusive"
+    """The segments cannot tell."""
     NO_DATA = "no data"
+    """No segment had a value. It always closes the gate."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,14 +166,23 @@ class Answer(StrEnum):
     """What the segments say about one claim."""
 
     BETTER = "PROVED better"
+    """The difference is sure, in the wanted direction, and as large as was asked for."""
     EQUIVALENT = "PROVED equivalent"
+    """The true difference surely lies within the margin, to either side."""
     NOT_WORSE = "PROVED not worse"
+    """The true difference surely lies within the margin on the worse side."""
     WORSE = "PROVED worse"
+    """The difference is sure, in the unwanted direction, and large enough to matter."""
     CHANGED = "PROVED changed"
+    """The difference is sure and large enough to matter, of a metric that has no better side."""
     INCONCLUSIVE = "INCONCLUSIVE"
+    """Neither could be shown. The text says what could have been, and what would settle it."""
     WITHIN_BUDGET = "WITHIN BUDGET"
+    """No more events, or no less engagement, than is allowed."""
     OVER_BUDGET = "OVER BUDGET"
+    """More than is allowed."""
     NO_DATA = "NO DATA"
+    """No segment has a value on both sides."""
 
 
 Range = tuple[float | None, float | None]

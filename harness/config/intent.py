@@ -61,27 +61,44 @@ def _short(key: str) -> BeforeValidator:
 
 class _MetricFile(_Strict):
     size: _PositiveSize | None = None
+    """The least change that matters, in the metric's unit (`0.04`) or as a share of the baseline's mean (`5 %`).
+    Without it, the metric's own."""
     where: _Names = Field(default_factory=lambda: [_ALL])
+    """Conditions: one or several. Each is a claim of its own."""
     direction: Literal["lower", "higher"] | None = None
+    """Which way is better, where the metric itself does not say or the other is wanted."""
     spread: _PositiveSize | None = None
+    """How much the difference varies from segment to segment (one standard deviation), where no run has shown it."""
 
 
 class _GuardFile(_Strict):
     margin: _PositiveSize | None = None
+    """By how much it must not get worse, in the metric's unit or as a share. Without it, the metric's own size."""
     where: _Names = Field(default_factory=lambda: [_ALL])
+    """Conditions: one or several. Each is a claim of its own."""
     direction: Literal["lower", "higher"] | None = None
+    """Which way is better, where the metric itself does not say or the other is wanted."""
     spread: _PositiveSize | None = None
+    """How much the difference varies from segment to segment (one standard deviation), where no run has shown it."""
 
 
 class _BudgetFile(_Strict):
     types: list[str] | None = Field(default=None, min_length=1)
+    """Counts events of these types."""
     names: list[str] | None = Field(default=None, min_length=1)
+    """Counts events whose name fits one of these patterns."""
     states: list[str] | None = Field(default=None, min_length=1)
+    """Counts intervals of these engagement states."""
     pooled: Literal["disengagements_per_100_km", "driver_disengagements", "engaged_share"] | None = None
+    """Instead of events: a rate over all segments together."""
     new: int | None = Field(default=None, ge=0)
+    """At most so many intervals without a partner in the baseline."""
     more: _Size | None = None
+    """By how much the total, or the rate, may rise: an amount or a share (`10 %`)."""
     less: _Size | None = None
+    """By how much the engaged share may fall."""
     collar_s: float = Field(default=EventRules().collar_s, ge=0, le=60, allow_inf_nan=False)
+    """Two intervals are the same when they begin at most so many seconds apart."""
 
     @model_validator(mode="after")
     def _one_thing(self) -> _BudgetFile:
@@ -112,10 +129,15 @@ _Action: TypeAlias = Literal["block", "warn"]
 
 class _ActionsFile(_Strict):
     name: str = "own"
+    """What reports call it."""
     worse: _Action = "block"
+    """PROVED worse, over a budget, or PROVED changed where no side is better."""
     inconclusive: _Action = "warn"
+    """INCONCLUSIVE."""
     not_better: _Action = "warn"
+    """PROVED equivalent where better was declared."""
     changed: _Action = "warn"
+    """PROVED better where nothing was to change."""
 
 
 def _policy(given: object) -> object:
@@ -141,15 +163,27 @@ class IntentFile(_Strict):
     """An intent as a file, or under `intent:` of a suite."""
 
     intent: str | None = Field(default=None, pattern=r"^[A-Za-z0-9][A-Za-z0-9 _.,-]*$")
+    """Its name. Default: that of the file, or of the suite it stands in."""
     expect: Literal["improve", "unchanged"]
+    """`improve`: every metric must be PROVED better. `unchanged`: every metric must be PROVED equivalent; without
+    `metrics`, all headline metrics."""
     metrics: dict[str, Annotated[list[_MetricFile], _short("size")]] = Field(default_factory=dict)
+    """By metric: a size, a mapping, a list of mappings, or nothing (the metric's own size)."""
     guard: dict[str, Annotated[list[_GuardFile], _short("margin")]] = Field(default_factory=dict)
+    """By metric that must not get worse: a margin, a mapping, a list of mappings, or nothing."""
     budgets: dict[str, _BudgetFile] = Field(default_factory=dict)
+    """By a name of yours: how many events, or how much engagement, the change may cost over the whole run."""
     instead_of: Annotated[list[str] | None, BeforeValidator(lambda given: ["*"] if given == _ALL else given)] = None
+    """Checks (`replayer.check`, patterns, or `all`) whose tolerance on values the claims replace. By default an
+    `improve` replaces those of what the driving model puts out, an `unchanged` none."""
     policy: PolicyFile | None = None
+    """What closes the gate, over the suite's own."""
     sequential: bool = False
+    """Whether the evidence of earlier runs of the same candidate and baseline counts; always so under `nightly`."""
     discovery: Literal["by", "bh"] = "by"
+    """How p values are adjusted for the number of questions: Benjamini–Yekutieli or Benjamini–Hochberg."""
     confidence: float = Field(default=0.95, ge=0.5, lt=1.0)
+    """Of intervals; 1 minus it is the rate of false alarms."""
 
     @model_validator(mode="after")
     def _says_something(self) -> IntentFile:

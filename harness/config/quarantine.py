@@ -25,17 +25,26 @@ class _Strict(BaseModel):
 
 class _EntryFile(_Strict):
     route: _Words
+    """A selector, or a pattern over the names of segments (`5beb9b58bd12b691/*`)."""
     devices: list[Kind] | None = Field(default=None, min_length=1)
+    """Kinds of device; all when left out."""
     replayers: list[_Words] = Field(default_factory=lambda: ["*"], min_length=1)
+    """Patterns over replayers."""
     checks: list[_Words] = Field(default_factory=lambda: ["*"], min_length=1)
+    """Patterns over checks. Where they are all of a job's, a job that could not be judged is excused too."""
     owner: _Words
+    """Who sees to it that this ends."""
     issue: str = Field(pattern=r"^https?://\S+$")
+    """Where that is talked about: an http or https address."""
     reason: _Words
+    """Why."""
     expires: datetime.date
+    """The last day it holds (UTC). Afterwards it excuses nothing and fails `closet check`."""
 
 
 class _QuarantineFile(_Strict):
     quarantine: list[_EntryFile]
+    """The entries; an empty list is fine."""
 
 
 def load_quarantine(path: Path) -> tuple[QuarantineEntry, ...]:

@@ -58,12 +58,19 @@ class LimitsFile(_Strict):
     """Limits: what is said replaces the default, `null` takes a limit away."""
 
     min_free_bytes: int | None = Field(default=None, ge=0)
+    """Free room in the work folder."""
     min_memory_bytes: int | None = Field(default=None, ge=0)
+    """Memory that is available."""
     max_temperature_c: float | None = Field(default=None, gt=0, le=150, allow_inf_nan=False)
+    """The hottest thermal zone."""
     max_clock_offset_s: float | None = Field(default=None, gt=0, allow_inf_nan=False)
+    """How far the device's clock may be off this machine's, beyond the time on the way."""
     max_load_per_cpu: float | None = Field(default=None, gt=0, allow_inf_nan=False)
+    """Load of the last minute, a processor."""
     os_version: Annotated[list[Annotated[str, Field(min_length=1)]] | None, BeforeValidator(_listed)] = None
+    """What `/VERSION` may say: one, or a list. Not looked at unless it is set."""
     leftovers: int | None = Field(default=None, ge=0)
+    """Folders, files and processes of lost jobs that are put up with."""
 
     def over(self, limits: Limits) -> Limits:
         """`limits` with what is said here instead."""
@@ -77,9 +84,13 @@ class RecoveryFile(_Strict):
     """A recovery hook."""
 
     command: list[Annotated[str, Field(min_length=1)]] = Field(min_length=1)
+    """An argument list, never a shell. It is told the device by `CLOSET_DEVICE` and `CLOSET_ADDRESS`."""
     deadline_s: float = Field(default=300.0, gt=0, le=86_400, allow_inf_nan=False)
+    """How long it may take, and then, once more, how long the device may take to answer."""
     cool_down_s: float = Field(default=900.0, ge=0, allow_inf_nan=False)
+    """How long lies between two tries."""
     most_a_day: int = Field(default=3, ge=1, le=1000)
+    """How often a day."""
 
     def hook(self) -> RecoveryHook:
         """It as a plain value."""
@@ -90,7 +101,9 @@ class BurnInFile(_Strict):
     """What a burn-in does when the command line does not say it."""
 
     hours: float = Field(default=12.0, gt=0, allow_inf_nan=False)
+    """How long it goes on."""
     pause_s: float = Field(default=0.0, ge=0, allow_inf_nan=False)
+    """What lies between two canaries."""
 
 
 def _without_password(address: str) -> str:

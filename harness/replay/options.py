@@ -19,10 +19,15 @@ class DrivingModelOptions:
     """
 
     frames: int | None = None
+    """Replay so many frames; all unless it is said."""
     start_frame: int = 0
+    """Begin with this frame of the segment, counted from 0."""
     device: str | None = None
+    """Which device recorded it (`tici`, `tizi` …), where the log does not say."""
     sensor: str | None = None
+    """Which camera sensor recorded it, where the log does not say."""
     features_cache: bool = True
+    """`false`: vision features are neither kept nor reused."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,10 +38,15 @@ class DriverMonitoringOptions:
     """
 
     camera: str = "dcamera"
+    """Which camera file: `dcamera`, `fcamera`, `ecamera` or `qcamera`."""
     frames: int | None = None
+    """Replay so many frames; all unless it is said."""
     start_frame: int = 0
+    """Begin with this frame of the segment, counted from 0."""
     right_hand_drive: bool | None = None
+    """Whether the driver sits on the right, where the log does not say."""
     crop: tuple[int, int, int, int] | None = None
+    """`[x, y, width, height]` in pixels, even numbers, instead of the model's own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,10 +58,16 @@ class PandaSafetyOptions:
     """
 
     safety_model: int | str | None = None
+    """A number or a name of opendbc's SafetyModel, instead of the log's."""
     safety_param: int | None = None
+    """Instead of the log's."""
     alternative_experience: int | None = None
+    """Instead of the log's."""
     sent: str | None = None
+    """What counts as sent: `sendcan`, or `echoes` (what came back on the bus). Without it sendcan, and the echoes where
+    the log has none."""
     seed: bool = True
+    """Whether the kernel begins where the first steering command shows the drive was."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +78,8 @@ class SelfdriveOptions:
     """
 
     mode: str | None = None
+    """`recorded`: the log's own events. `derived`: events from messages. Without it recorded where the log has events,
+    else derived."""
 
 
 def parse_driving_model_options(options: Mapping[str, Json], *, replayer: str = "driving_model") -> DrivingModelOptions:

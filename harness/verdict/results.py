@@ -20,21 +20,32 @@ class Severity(StrEnum):
     """Whether a finding closes the gate."""
 
     BLOCK = "BLOCK"
+    """It closes the gate."""
     NOTE = "NOTE"
+    """It is told, and closes nothing."""
 
 
 class FindingKind(StrEnum):
     """What sort of difference it is."""
 
     CHANGED = "changed"
+    """Values are further apart than the check tolerates."""
     NOT_A_NUMBER = "not a number"
+    """A value is not a number, or infinite, on one side alone."""
     MISSING_FRAMES = "missing frames"
+    """The baseline has frames that the candidate lacks."""
     EXTRA_FRAMES = "extra frames"
+    """The candidate has frames that the baseline lacks."""
     MISSING_CHANNEL = "missing channel"
+    """The baseline has a channel that the candidate lacks."""
     EXTRA_CHANNEL = "extra channel"
+    """The candidate has a channel that the baseline lacks."""
     SHAPE = "shape"
+    """A channel has another shape, unit or sort of value."""
     EVENT = "event"
+    """An interval is new, gone, moved, longer, shorter, or ended another way."""
     CRASH = "crash"
+    """The software on trial crashed, on two devices."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,11 +77,17 @@ class Closeness(StrEnum):
     """How near two traces are in one check."""
 
     EXACT = "exact"
+    """Every value is the same, bit by bit."""
     WITHIN = "within tolerance"
+    """Values differ, and no more than the check tolerates."""
     WITHIN_NOISE = "within noise"
+    """Values differ, and no more than so many times the measured noise floor."""
     BEYOND_NOISE = "beyond noise"
+    """Values differ by more than the tolerated noise."""
     BEYOND = "beyond tolerance"
+    """Values differ by more than the check tolerates."""
     NOTHING = "nothing compared"
+    """No channel matched, or none had a value to compare: an ERROR, never a pass."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,9 +110,13 @@ class Verdict(StrEnum):
     """The answer for one trial. There is no boolean success."""
 
     PASS = "PASS"  # noqa: S105 a verdict, not a password
+    """Everything that was planned was compared, and nothing blocks."""
     FAIL = "FAIL"
+    """Something was found that closes the gate."""
     ERROR = "ERROR"
+    """Nothing could be judged: a device, the network, a recording, or nothing to compare."""
     QUARANTINED = "QUARANTINED"
+    """Something is wrong, and only in checks that are quarantined."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,9 +137,13 @@ class Blame(StrEnum):
     """Whose fault a FAIL is, as far as repeating it could tell."""
 
     PRODUCT = "the software on trial"
+    """It happened again, there and on a second device."""
     DEVICE = "a device"
+    """Only one device shows it: ERROR SuspectDevice, and that device runs its canary."""
     CHANCE = "not reproducible"
+    """It did not happen again on the same device: ERROR NotReproducible."""
     UNKNOWN = "not confirmed"
+    """No repeat could tell: the FAIL stands."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ def between(text: str, mark: str) -> str:
 
 def test_the_page_shows_what_there_is():
     page = PAGE.read_text()
-    remedy = "write what harness.compare.metrics.table renders between the marks of docs/metrics.md"
+    remedy = "ci/docs --write puts what there is between the marks of docs/metrics.md"
     assert between(page, "metrics") == render_metrics(), remedy
     assert between(page, "conditions") == render_conditions(), remedy
 
