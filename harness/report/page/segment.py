@@ -73,6 +73,7 @@ class SegmentFacts:
     look: str
     has_film: bool
     has_road: bool
+    has_time: bool
     film: str
     width: int
     height: int
@@ -107,6 +108,7 @@ def segment_facts(record: RunRecord, view: SegmentView) -> SegmentFacts:
         view.look,
         view.footage is not None,
         any(trial.grounds for trial in view.trials),
+        any(len(trial.frames) for trial in view.trials),
         "" if view.footage is None else view.footage.file,
         526 if camera is None else camera.width,
         330 if camera is None else camera.height,
