@@ -45,7 +45,27 @@ class HorizonTable:
     lines: tuple[HorizonLine, ...]
 
 
-def horizon_table(rows: Sequence[Measurement]) -> HorizonTable | None:
+@dataclass(frozen=True, slots=True)
+class MeasureFamily:
+    """Metrics that belong together: those that have a horizon in their names as a table, the rest a row each."""
+
+    name: str
+    horizons: HorizonTable | None
+    rows: tuple[MeasureCell, ...]
+    count: int
+
+
+def measure_families(rows: Sequence[Measurement]) -> tuple[MeasureFamily, ...]:
+    """The metrics of a segment by family, in their order."""
+    families = []
+    for name in dict.fromkeys(row.family for row in rows):
+        mine = [row for row in rows if row.family == name]
+        plain = tuple(measure_cell(row) for row in mine if not _BY_HORIZON.fullmatch(row.name))
+        families.append(MeasureFamily(name, _horizons(mine), plain, len(mine)))
+    return tuple(families)
+
+
+def _horizons(rows: Sequence[Measurement]) -> HorizonTable | None:
     """The metrics that have a horizon in their names; None where there is none."""
     found: dict[str, dict[int, Measurement]] = {}
     for row in rows:
@@ -64,15 +84,6 @@ def horizon_table(rows: Sequence[Measurement]) -> HorizonTable | None:
         )
         lines.append(HorizonLine(name, words, first.unit, cells, claims))
     return HorizonTable(ahead, tuple(lines))
-
-
-def measure_families(rows: Sequence[Measurement]) -> tuple[tuple[str, tuple[MeasureCell, ...]], ...]:
-    """The metrics without a horizon, by family."""
-    found: dict[str, list[MeasureCell]] = {}
-    for row in rows:
-        if not _BY_HORIZON.fullmatch(row.name):
-            found.setdefault(row.family, []).append(measure_cell(row))
-    return tuple((family, tuple(cells)) for family, cells in found.items())
 
 
 def measure_cell(row: Measurement) -> MeasureCell:

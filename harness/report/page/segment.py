@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from harness.domain import Json
 from harness.report.budget import clean
 from harness.report.links import trial_key
-from harness.report.page.measures import HorizonTable, MeasureCell, horizon_table, measure_families
+from harness.report.page.measures import MeasureFamily, measure_families
 from harness.report.page.pack import pack_floats, pack_steps, pack_whole, script_of
 from harness.report.page.values import Chart, Drive, Ground, Lane, SegmentView, Trial
 from harness.report.trials import devices_of, distinct, every_attempt, in_a_line, repeat_words
@@ -66,14 +66,14 @@ class SegmentFacts:
 
     segment: str
     trials: tuple[TrialFacts, ...]
-    horizons: HorizonTable | None
-    families: tuple[tuple[str, tuple[MeasureCell, ...]], ...]
+    families: tuple[MeasureFamily, ...]
     why: tuple[str, ...]
     notes: tuple[str, ...]
     again: str
     look: str
     has_film: bool
     has_road: bool
+    has_time: bool
     film: str
     width: int
     height: int
@@ -101,7 +101,6 @@ def segment_facts(record: RunRecord, view: SegmentView) -> SegmentFacts:
     return SegmentFacts(
         view.segment,
         tuple(_trial_facts(number, trial) for number, trial in enumerate(view.trials)),
-        horizon_table(view.measurements),
         measure_families(view.measurements),
         view.why,
         view.notes,
@@ -109,6 +108,7 @@ def segment_facts(record: RunRecord, view: SegmentView) -> SegmentFacts:
         view.look,
         view.footage is not None,
         any(trial.grounds for trial in view.trials),
+        any(len(trial.frames) for trial in view.trials),
         "" if view.footage is None else view.footage.file,
         526 if camera is None else camera.width,
         330 if camera is None else camera.height,

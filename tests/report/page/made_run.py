@@ -12,6 +12,7 @@ from harness.config import load_suite
 from harness.domain import json_digest
 from harness.errors import ErrorDescription
 from harness.files import write_text
+from harness.intent import Answer, ClaimResult, Expectation
 from harness.pipeline.request import Request, render_request
 from harness.pipeline.runs import REQUEST, write_run
 from harness.recording.layout import open_recording
@@ -40,6 +41,26 @@ LINE_X_M = 192.0 * (np.arange(33) / 32.0) ** 2
 HEIGHT_M = 1.22
 OTHER = "aaaaaaaaaaaaaaaa/00000001--0123456789/0"
 PASSED = "aaaaaaaaaaaaaaaa/00000001--0123456789/1"
+
+CLAIMS = (
+    ClaimResult(
+        "closer",
+        "lateral error at 2 s",
+        Expectation.GUARD,
+        Answer.NOT_WORSE,
+        "24 segments of 9 routes",
+        "candidate 0.214 m, baseline 0.221 m · −3.1 %",
+        *("lateral_error_2s", "all", "m", 24, 9, 0.214, 0.221, -0.007),
+        interval=(-0.017, 0.004),
+        size=0.01,
+    ),
+    ClaimResult(
+        *("closer", f"comfort {HOSTILE}", Expectation.GUARD, Answer.WORSE, HOSTILE, "share of frames"),
+        effect=0.02,
+        interval=(0.01, 0.03),
+        size=0.015,
+    ),
+)
 
 _SUITE = """\
 suite: made
@@ -112,6 +133,7 @@ def make_run(folder: Path, demo: Demo) -> MadeRun:
         {},
         tuple(results),
         duration_s=12.5,
+        claims=CLAIMS,
     )
     write_run(run, record)
     write_text(run / REQUEST, render_request(Request(suite_path)))

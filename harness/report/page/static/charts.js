@@ -127,7 +127,7 @@ closet.makeCharts = (data, cursor) => {
       belowColumns.push(values.limit, values.limit.map((value) => (value === null ? null : -value)));
       belowBands.push({ series: [1, 2], fill: ink.band });
     }
-    below.push({ stroke: ink.text, width: 1.25, fill: ink.band, points: { show: false } });
+    below.push({ stroke: ink.text, width: 1.25, points: { show: false } });
     belowColumns.push(values.difference);
     figure.body.replaceChildren();
     figure.plots = [

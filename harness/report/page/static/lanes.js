@@ -37,7 +37,13 @@ closet.makeLanes = (data, cursor) => {
       if (title !== before) {
         const head = document.createElement("div");
         head.className = "lane-title";
-        head.textContent = title;
+        head.textContent = lane.title;
+        if (lane.of) {
+          const of = document.createElement("span");
+          of.className = "lane-of";
+          of.textContent = ` · ${lane.of}`;
+          head.append(of);
+        }
         element.append(head);
       }
       before = title;
