@@ -11,6 +11,7 @@ from harness.bench import (
     metrics_figures,
     panda_figures,
     replay_figures,
+    report_figures,
     run_figures,
     safety_figures,
 )
@@ -28,6 +29,7 @@ FIGURES: tuple[Figure, ...] = (
     *corpus_figures.FIGURES,
     *metrics_figures.FIGURES,
     *judgement_figures.FIGURES,
+    *report_figures.FIGURES,
 )
 
 __all__ = [
