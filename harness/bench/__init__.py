@@ -12,6 +12,7 @@ from harness.bench import (
     page_figures,
     panda_figures,
     replay_figures,
+    report_figures,
     run_figures,
     safety_figures,
 )
@@ -30,6 +31,7 @@ FIGURES: tuple[Figure, ...] = (
     *metrics_figures.FIGURES,
     *judgement_figures.FIGURES,
     *page_figures.FIGURES,
+    *report_figures.FIGURES,
 )
 
 __all__ = [

@@ -132,7 +132,8 @@ def _head(record: RunRecord, page_url: str) -> list[str]:
     if page_url:
         verdict = "" if decided.is_open else "FAIL" if decided.counts[Verdict.FAIL] else "ERROR"
         blocks.append(f"**{link('Open the page of this run', overview_link(page_url, verdict=verdict))}**")
-    return [*blocks, fenced(f"{header(record)}\n\n{tally(record)}", _BLOCK_LIMIT)]
+    facts_in_lines = header(record).replace(" · ", "\n")  # a long line would be cut off by the width of the comment
+    return [*blocks, fenced(f"{facts_in_lines}\n\n{tally(record)}", _BLOCK_LIMIT)]
 
 
 def _table(sheet: _Sheet, told: Sequence[JobResult], page_url: str) -> None:
