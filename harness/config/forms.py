@@ -5,7 +5,7 @@ from __future__ import annotations
 import fnmatch
 from typing import Annotated, Any, Literal, TypeAlias, cast
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, RootModel, model_validator
 
 from harness.config.intent import IntentFile, PolicyFile
 from harness.config.upkeep import BurnInFile, LimitsFile, RecoveryFile, ShelfAddress
@@ -136,6 +136,17 @@ class TargetFile(_Strict):
     tags: list[str] = Field(default_factory=list)
 
 
+Conditions: TypeAlias = dict[
+    Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")], Annotated[list[str], Field(min_length=1)]
+]
+
+
+class ConditionsFile(RootModel[Conditions]):
+    """Conditions by name, each with the routes and segments it holds for."""
+
+    model_config = ConfigDict(strict=True, frozen=True)
+
+
 class SuiteFile(_Strict):
     """A suite."""
 
@@ -153,6 +164,7 @@ class SuiteFile(_Strict):
     intent: IntentFile | None = None
     intents: list[str] = Field(default_factory=list)
     metrics: str | None = Field(default=None, min_length=1)
+    conditions: Conditions | Annotated[str, Field(min_length=1)] = Field(default_factory=dict)
     signers: str | None = Field(default=None, min_length=1)
     policy: PolicyFile | None = None
 

@@ -41,11 +41,28 @@ class _Runs:
     spreads: Mapping[str, Spread]
 
 
+@dataclass(frozen=True, slots=True)
+class _Family:
+    """All questions of a run, each once: they are adjusted for each other."""
+
+    questions: tuple[Question, ...]
+    discovery: str
+
+    def level(self, alpha: float) -> float:
+        """How small p must be for what is to improve, where all that is to improve does."""
+        wanted = sum(question.claim.expect is Expectation.IMPROVE for question in self.questions)
+        p = np.ones(max(len(self.questions), 1))
+        p[: max(wanted - 1, 0)] = 0.0
+        return float(level_for_one(p, alpha, self.discovery)[-1])
+
+
 def foresee(declared: Declared, segments: int, routes: int, spreads: Mapping[str, Spread]) -> tuple[Outlook, ...]:
     """An outlook for each claim that is asked by name, on so many segments of so many routes."""
     runs = _Runs(segments, routes, spreads)
+    family = {each.column: each for questions in declared.questions for each in questions}
+    asked = _Family(tuple(family.values()), declared.discovery)
     return tuple(
-        _outlook(intent, question, questions, runs)
+        _outlook(intent, question, asked, runs)
         for intent, questions in zip(declared.intents, declared.questions, strict=True)
         for question in questions
         if question.claim in intent.claims
@@ -63,12 +80,12 @@ def refuse(outlooks: Sequence[Outlook]) -> None:
         raise ConfigMistakesError(tuple(errors))
 
 
-def _outlook(intent: Intent, question: Question, questions: Sequence[Question], runs: _Runs) -> Outlook:
-    claim, known = question.claim, runs.spreads.get(spread_key(question.claim.metric, question.claim.condition))
+def _outlook(intent: Intent, question: Question, asked: _Family, runs: _Runs) -> Outlook:
+    claim, known = question.claim, runs.spreads.get(spread_key(*question.column))
     answered = min(known.answered, 1.0) if known else 1.0
     count, places = max(round(runs.segments * answered), 1), max(round(runs.routes * answered), 1)
     alpha = 1.0 - intent.confidence
-    level = _level(questions, alpha, intent.discovery)
+    level = asked.level(alpha)
     few = f"{counted(count, 'segment')} of {counted(places, 'route')}"
 
     def outlook(words: str, enough: bool | None) -> Outlook:
@@ -96,14 +113,6 @@ def _outlook(intent: Intent, question: Question, questions: Sequence[Question], 
     total = segments_needed(count, asked_for, smallest)
     more = "" if total is None else f": {about(math.ceil((total - count) / answered))} more segments would"
     return outlook(f"{can}, not {_words(size, question)}{more}", False)
-
-
-def _level(questions: Sequence[Question], alpha: float, discovery: str) -> float:
-    """How small p must be for what is to improve, where all that is to improve does."""
-    wanted = sum(question.claim.expect is Expectation.IMPROVE for question in questions)
-    p = np.ones(max(len(questions), 1))
-    p[: max(wanted - 1, 0)] = 0.0
-    return float(level_for_one(p, alpha, discovery)[-1])
 
 
 def _spread(question: Question, known: Spread | None) -> Size | None:

@@ -76,7 +76,7 @@ def render_junit(record: RunRecord, *, testcase_properties: bool = True) -> str:
         suite.add_testcases(cases)
         root.append(suite)
     if record.claims:
-        root.append(claims_suite(record, budget))
+        root.append(claims_suite(record, budget, with_properties=testcase_properties))
     root.update_statistics()
     return _canonical(root)
 

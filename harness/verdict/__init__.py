@@ -9,6 +9,7 @@ from harness.verdict.decision import (
     judge,
     planned_name,
 )
+from harness.verdict.execution import BASELINE, BUDGETS_MS, CANDIDATE, ExecutionTime, Untimed, execution_time, side_time
 from harness.verdict.record import (
     RECORD_FORMAT,
     RunRecord,
@@ -33,6 +34,9 @@ from harness.verdict.results import (
 )
 
 __all__ = [
+    "BASELINE",
+    "BUDGETS_MS",
+    "CANDIDATE",
     "FIRST_TO_MOVE",
     "NOT_RUN",
     "OUR_BUG",
@@ -43,6 +47,7 @@ __all__ = [
     "CheckResult",
     "Closeness",
     "Confirmation",
+    "ExecutionTime",
     "Finding",
     "FindingKind",
     "Gate",
@@ -50,12 +55,15 @@ __all__ = [
     "QuarantineNote",
     "RunRecord",
     "Severity",
+    "Untimed",
     "Verdict",
     "claim_action",
     "excuse",
+    "execution_time",
     "gate",
     "judge",
     "parse_record",
     "planned_name",
     "render_record",
+    "side_time",
 ]
