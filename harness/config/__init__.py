@@ -12,7 +12,17 @@ from harness.config.intent import load_intent, make_intent, make_policy
 from harness.config.quarantine import find_quarantine, load_quarantine
 from harness.config.text import Place, line_of, load_yaml, validated
 from harness.config.upkeep import EMULATED_LIMITS, Limits, RecoveryHook, default_limits
-from harness.domain import Check, Device, DeviceKind, EventRules, Json, NoiseRule, QuarantineEntry, Tolerance
+from harness.domain import (
+    Check,
+    Device,
+    DeviceKind,
+    EventRules,
+    Json,
+    NoiseRule,
+    QuarantineEntry,
+    RuntimeChoice,
+    Tolerance,
+)
 from harness.errors import ConfigError, ConfigMistakesError, NothingToRunError
 from harness.intent import GatePolicy, Intent
 
@@ -57,7 +67,7 @@ class Suite:
     which answers to the claims of `intents` close the gate; `metrics` is a file of a person's own metrics, which they
     may name. Only baselines signed by one of `signers` (a file of allowed signers) are used, where one is named. Of the
     worst `why` trials that FAIL the cause is looked for. `conditions` are names for circumstances that no log tells
-    (rain), each with the routes and segments it holds for.
+    (rain), each with the routes and segments it holds for. `runtimes` are chosen by kind of device.
     """
 
     name: str
@@ -78,6 +88,7 @@ class Suite:
     why: int = 0
     metrics: Path | None = None
     conditions: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    runtimes: Mapping[DeviceKind, RuntimeChoice] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +174,10 @@ def load_suite(path: Path) -> Suite:
         why=suite.why,
         metrics=None if suite.metrics is None else _resolved(folder, suite.metrics),
         conditions=_conditions(suite, folder),
+        runtimes={
+            DeviceKind(kind): RuntimeChoice(entry.provider, entry.threads)
+            for kind, entry in suite.devices.runtime.items()
+        },
     )
 
 

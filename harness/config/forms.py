@@ -9,7 +9,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, RootModel, m
 
 from harness.config.intent import IntentFile, PolicyFile
 from harness.config.upkeep import BurnInFile, LimitsFile, RecoveryFile, ShelfAddress
-from harness.domain import ENGAGEMENT_STATES, EVENT_CLASSES, EventRules
+from harness.domain import ENGAGEMENT_STATES, EVENT_CLASSES, EventRules, RuntimeChoice
 
 Kind: TypeAlias = Literal["tici", "tizi", "mici", "emulated"]
 
@@ -129,11 +129,26 @@ class RoutesFile(_Strict):
     optional: bool = False
 
 
+class RuntimeFile(_Strict):
+    """What executes models on a kind of device."""
+
+    provider: str = Field(default=RuntimeChoice().provider, pattern=r"^[A-Za-z]+ExecutionProvider$")
+    threads: int = Field(default=RuntimeChoice().threads, ge=1, le=256)
+
+
 class TargetFile(_Strict):
-    """The devices a suite runs on."""
+    """The devices a suite runs on, and by what they execute models where that is chosen."""
 
     kinds: list[Kind] = Field(default_factory=_only_emulated, min_length=1)
     tags: list[str] = Field(default_factory=list)
+    runtime: dict[Kind, RuntimeFile] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _of_its_kinds(self) -> TargetFile:
+        for kind in self.runtime:
+            if kind not in self.kinds:
+                raise ValueError(f"runtime: {kind} is none of the suite's kinds ({', '.join(self.kinds)})")
+        return self
 
 
 Conditions: TypeAlias = dict[

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 from harness.compare.metrics import ALL, CONDITIONS, EXECUTION_METRICS, Direction, Metric
 from harness.compare.statistics import Question
-from harness.domain import DeviceKind
+from harness.domain import DeviceKind, EventRules
 from harness.errors import ConfigError, ConfigMistakesError
-from harness.intent import Budget, Claim, Expectation, Intent, Size
+from harness.intent import Claim, Expectation, Intent, Size
 from harness.pipeline.execution_times import on_kind
 from harness.replay.selfdrive.events import known_events
 
@@ -48,7 +48,7 @@ def make_questions(intent: Intent, known: Known) -> tuple[Question, ...]:
         except ConfigError as error:
             errors.append(error)
     for budget in intent.budgets:
-        errors += _unknown_events(budget)
+        errors += [] if budget.rules is None else unknown_events(budget.rules, budget.where)
     if errors:
         raise ConfigMistakesError(tuple(errors))
     return tuple(questions)
@@ -136,14 +136,11 @@ def _refuse_impossible(metric: Metric, claim: Claim, size: Size, direction: Dire
         )
 
 
-def _unknown_events(budget: Budget) -> list[ConfigError]:
-    """Events that no release of openpilot has: a budget for them would be kept whatever happens."""
-    if budget.rules is None or not budget.rules.types:
-        return []
+def unknown_events(rules: EventRules, where: str) -> list[ConfigError]:
+    """Events that no release of openpilot has: nothing would ever be found of them, whatever happens."""
     events = sorted(known_events())
-    return [
-        unknown("event", name, events, budget.where) for name in budget.rules.names if not fnmatch.filter(events, name)
-    ]
+    names = rules.names if rules.types else ()
+    return [unknown("event", name, events, where) for name in names if not fnmatch.filter(events, name)]
 
 
 def unknown(what: str, name: str, known: Iterable[str], where: str) -> ConfigError:

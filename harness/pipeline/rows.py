@@ -143,17 +143,18 @@ def _sides(measured: Measured, columns: _Columns) -> tuple[Singles, Singles]:
     Where the candidate answers far fewer frames than the baseline (no number, or a lane it is not sure to see) its
     value is lost: the mean over the frames that are left would make it look better.
     """
+    segment = measured.measure.segment
     (candidate, answered), (baseline, asked) = (
-        _table(each, columns) for each in (measured.candidate, measured.baseline)
+        _table(each, segment, columns) for each in (measured.candidate, measured.baseline)
     )
     candidate[answered < _ENOUGH * asked] = np.nan
-    of_pair, _ = _table(measured.pair, columns)
+    of_pair, _ = _table(measured.pair, segment, columns)
     paired = np.repeat(_of_pair(len(columns.metrics)), len(columns.conditions))
     candidate = np.where(paired, of_pair, candidate)
     return candidate, np.where(paired, of_pair * np.float32(0.0), baseline)
 
 
-def _table(found: SegmentMetrics | None, columns: _Columns) -> tuple[Singles, Singles]:
+def _table(found: SegmentMetrics | None, segment: str, columns: _Columns) -> tuple[Singles, Singles]:
     """(metrics · conditions,) values, and of how many frames; a tagged segment's frames are all of its condition."""
     shape = (len(columns.metrics), len(columns.conditions))
     table = np.full(shape, np.nan, np.float32)
@@ -168,7 +169,7 @@ def _table(found: SegmentMetrics | None, columns: _Columns) -> tuple[Singles, Si
         table[into] = np.where((cells[..., 1] > 0) & np.isfinite(cells[..., 0]), cells[..., 0], np.nan)
         frames[into] = cells[..., 1]
         for place, tag in enumerate(columns.tags, len(ours)):
-            if found.segment in columns.tags[tag]:
+            if segment in columns.tags[tag]:
                 table[:, place], frames[:, place] = table[:, ours[ALL]], frames[:, ours[ALL]]
     return table.ravel(), frames.ravel()
 

@@ -115,7 +115,7 @@ def _tests() -> Iterator[Trial]:
     )
     yield (
         "levels in a family",
-        "0.0120 0.0120 | 0.0048 0.0048 0.0024",
+        "0.0120 0.0120 | 0.0024 0.0024 0.0012",
         lambda: " | ".join(" ".join(f"{each:.4f}" for each in part.level) for part in family),
     )
     clustered = sum_routes(pairs_of(Design(12, 3, 1.0), np.repeat([1.0, 2.0, 4.0], 4)[:, None]))

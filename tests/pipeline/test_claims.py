@@ -182,7 +182,7 @@ def test_two_intents_are_one_family(corpus: Corpus):
     """The same question twice is one; another one makes both harder, in whichever file it stands."""
     alone = only_claim(run(corpus, IMPROVE, NEAR, FAR))
     files = []
-    for number, text in enumerate((IMPROVE, IMPROVE, IMPROVE.replace("lateral_error_2s", "ade_5s"))):
+    for number, text in enumerate((IMPROVE, IMPROVE, IMPROVE.replace("lateral_error_2s", "fde_2s"))):
         files.append(corpus.folder / f"one of {number}.yaml")
         files[-1].write_text(text)
     _, prepared = corpus.prepared(*files[:2])
