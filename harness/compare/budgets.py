@@ -21,6 +21,7 @@ from harness.intent import Answer, Budget, ClaimResult, Expectation, Pooled, Sta
 from harness.trace import Trace
 
 _WORST_SHOWN = 3
+_MOST_TIMES = 100
 _ABORTS = "aborted lane changes"
 _NOTHING = {
     False: "no segment has events and engagement on both sides",
@@ -140,11 +141,26 @@ def _more(budget: Budget, result: ClaimResult, spent: Sequence[Spent], candidate
         ends = low - 1.0, None if math.isinf(high) else high - 1.0
         result = replace(result, share=candidate / (baseline * exposure) - 1.0, share_interval=ends)
     words = f"at most {amount(more.amount, '', share=True)} more allowed"
-    answer = Answer.WITHIN_BUDGET
+    answer, settle = Answer.WITHIN_BUDGET, None
     if over:
         answer = Answer.OVER_BUDGET if p <= 1.0 - result.confidence else Answer.INCONCLUSIVE
         words += f"; {'' if answer is Answer.OVER_BUDGET else 'over it, but not surely: '}{probability(p)}"
-    return replace(result, answer=answer, words=words + _begun(spent) + _discordant(spent), p=p)
+    if answer is Answer.INCONCLUSIVE:
+        settle = _settling(candidate, baseline, allowed, exposure, 1.0 - result.confidence, len(spent))
+        words += f"; about {counted(settle, 'more segment')} of the same rates would settle it" if settle else ""
+    words += _begun(spent) + _discordant(spent)
+    return replace(result, answer=answer, words=words, p=p, more_segments=settle)
+
+
+def _settling(
+    candidate: int, baseline: int, allowed: float, exposure: float, alpha: float, segments: int
+) -> int | None:
+    """How many more segments with these rates would be over the budget surely; None where that takes too many."""
+    for total in range(segments + 1, segments * _MOST_TIMES + 1, max(segments // 10, 1)):
+        factor = total / segments
+        if rate_above_p(round(candidate * factor), round(baseline * factor), allowed, exposure) <= alpha:
+            return total - segments
+    return None
 
 
 def _share(budget: Budget, result: ClaimResult, spent: Sequence[Spent]) -> ClaimResult:

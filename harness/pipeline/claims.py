@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from harness.compare.budgets import Spent, judge_budget, spend
+from harness.compare.metrics import ALL, EXECUTION_METRICS
 from harness.compare.statistics import Asked, Bools, Look, Pairs, Question, judge_intents, sum_routes
 from harness.domain import Trial
 from harness.errors import ClosetError
@@ -17,7 +18,7 @@ from harness.pipeline.intents import EVERY_METRIC, MEASURED, Declared
 from harness.pipeline.looks import open_looks
 from harness.pipeline.prepare import Prepared
 from harness.pipeline.rows import Rows, collect_rows
-from harness.pipeline.selection import is_wanted
+from harness.pipeline.selection import tagged_segments
 from harness.pipeline.spreads import Spread, find_spreads, keep_spreads, spread_key
 from harness.pipeline.truth import Measure, measure_segments
 from harness.store import Store
@@ -80,11 +81,10 @@ def _rows(prepared: Prepared, measured: Sequence[tuple[Trial, JobResult]], store
 
     It has lost what the baseline has: leaving that out would make it look better.
     """
-    declared, names = prepared.declared, [str(trial.segment) for trial, _ in measured]
+    declared, segments = prepared.declared, [trial.segment for trial, _ in measured]
     own = [] if declared.own is None else [metric.name for metric in declared.own.metrics]
     tags = {
-        tag: frozenset(name for name in names if is_wanted(name, selectors))
-        for tag, selectors in prepared.suite.conditions.items()
+        tag: frozenset(map(str, tagged_segments(prepared.suite, tag, segments))) for tag in prepared.suite.conditions
     }
     return collect_rows(
         measure_segments([_measure(trial, result, prepared) for trial, result in measured], store),
@@ -115,7 +115,7 @@ def _asked(
 def _told(answer: ClaimResult, question: Question, rows: Rows) -> ClaimResult:
     """With what the recorded drives score, and what could not be measured."""
     drive = rows.drives.get(question.column)
-    answer = replace(answer, words=answer.words + rows.remark)
+    answer = replace(answer, words=answer.words + _why_nothing(answer, question, rows) + rows.remark)
     if drive is None:
         return answer
     return replace(
@@ -125,6 +125,18 @@ def _told(answer: ClaimResult, question: Question, rows: Rows) -> ClaimResult:
         excused_segments=drive.segments,
         baseline_excused=drive.baseline_excused,
     )
+
+
+def _why_nothing(answer: ClaimResult, question: Question, rows: Rows) -> str:
+    """Why no segment has a value, as far as it is known; "" where one has."""
+    metric, condition = question.column
+    if answer.answer is not Answer.NO_DATA or answer.metric in EXECUTION_METRICS:
+        return ""
+    if not rows.segments:
+        return ": nothing was replayed on both sides"
+    if condition == ALL or not np.isfinite(rows.pairs([(metric, ALL)]).candidate).any():
+        return ": the traces or the logs have not what it takes"
+    return f": in none is there a frame of `{condition}`; add segments that have some"
 
 
 def _look(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, replace
 
 from harness.compare import COMPARE_VERSION, compare_traces, runtime_difference
@@ -126,8 +127,9 @@ def _compared(
     recalled = store.find_checks(key)
     if recalled is not None:
         return recalled
-    expected = store.load_trace(baseline_trace)
-    observed = store.load_trace(candidate.trace_sha256)
+    # Most of what this takes is the digest of what was read, for which threads need not wait for each other.
+    with ThreadPoolExecutor(2) as both:
+        expected, observed = both.map(store.load_trace, (baseline_trace, candidate.trace_sha256))
     if difference := runtime_difference(expected, observed):
         raise DataError(
             f"the baseline was made by another runtime: {difference}",

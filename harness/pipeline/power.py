@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import numpy as np
 
@@ -18,6 +19,7 @@ from harness.intent import Expectation, Intent, Size
 from harness.pipeline.intents import MEASURED, Declared
 from harness.pipeline.spreads import Spread, spread_key
 
+_NO_TAGS: Mapping[str, tuple[int, int]] = MappingProxyType({})
 _FORCE = "add segments, ask for more, or --force-intent"
 
 
@@ -39,6 +41,15 @@ class _Runs:
     segments: int
     routes: int
     spreads: Mapping[str, Spread]
+    tagged: Mapping[str, tuple[int, int]]
+
+    def of(self, condition: str, known: Spread | None) -> tuple[int, int, float]:
+        """Segments and routes that will have a value, and the share that has: told by a tag, or by earlier runs."""
+        if condition in self.tagged:
+            segments, routes = self.tagged[condition]
+            return segments, routes, max(segments, 1) / max(self.segments, 1)
+        share = min(known.answered, 1.0) if known else 1.0
+        return max(round(self.segments * share), 1), max(round(self.routes * share), 1), share
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +67,18 @@ class _Family:
         return float(level_for_one(p, alpha, self.discovery)[-1])
 
 
-def foresee(declared: Declared, segments: int, routes: int, spreads: Mapping[str, Spread]) -> tuple[Outlook, ...]:
-    """An outlook for each claim that is asked by name, on so many segments of so many routes."""
-    runs = _Runs(segments, routes, spreads)
+def foresee(
+    declared: Declared,
+    segments: int,
+    routes: int,
+    spreads: Mapping[str, Spread],
+    tagged: Mapping[str, tuple[int, int]] = _NO_TAGS,
+) -> tuple[Outlook, ...]:
+    """An outlook for each claim that is asked by name, on so many segments of so many routes.
+
+    `tagged` says of how many segments and routes a suite's own conditions hold.
+    """
+    runs = _Runs(segments, routes, spreads, tagged)
     family = {each.column: each for questions in declared.questions for each in questions}
     asked = _Family(tuple(family.values()), declared.discovery)
     return tuple(
@@ -82,8 +102,7 @@ def refuse(outlooks: Sequence[Outlook]) -> None:
 
 def _outlook(intent: Intent, question: Question, asked: _Family, runs: _Runs) -> Outlook:
     claim, known = question.claim, runs.spreads.get(spread_key(*question.column))
-    answered = min(known.answered, 1.0) if known else 1.0
-    count, places = max(round(runs.segments * answered), 1), max(round(runs.routes * answered), 1)
+    count, places, answered = runs.of(claim.condition, known)
     alpha = 1.0 - intent.confidence
     level = asked.level(alpha)
     few = f"{counted(count, 'segment')} of {counted(places, 'route')}"
@@ -91,6 +110,8 @@ def _outlook(intent: Intent, question: Question, asked: _Family, runs: _Runs) ->
     def outlook(words: str, enough: bool | None) -> Outlook:
         return Outlook(intent.name, question.words, words, enough, claim.where)
 
+    if not count:
+        return outlook(f"the suite has no segment of `{claim.condition}`", False)
     if not runs.segments:
         return outlook(f"the suite has no segment for {MEASURED}", False)
     if not math.isfinite(could_show(claim.expect, 1.0, places, level, alpha)):

@@ -123,6 +123,7 @@ def test_what_the_candidate_has_no_trace_of_is_not_left_out(corpus: Corpus):
     crashed = [replace(record.results[0], candidate_trace=""), *record.results[1:]]
     (claim,) = judge_run(prepared, {result.name: result for result in crashed}, corpus.store, run="crashed")
     assert (claim.answer, claim.segments) == (Answer.INCONCLUSIVE, 7)
+    assert f"\nlost in {record.results[0].segment}" in claim.words
     assert "1 segment lost the value that the baseline has" in claim.words
 
 
@@ -176,6 +177,13 @@ def test_a_condition_of_the_suites_own_is_claimed_like_any_other(corpus: Corpus)
     assert (claim.answer, claim.segments) == (Answer.INCONCLUSIVE, 1)
     with pytest.raises(ConfigMistakesError, match="night is a condition already"):
         run(corpus, intent, NEAR, FAR, text=f"{SUITE}conditions: {{night: [x], rain: [x]}}\n")
+
+
+def test_why_there_are_no_data_is_told(corpus: Corpus):
+    intent = "expect: improve\nmetrics: {lateral_error_2s: {where: standstill}, lane_keeping: }\n"
+    still, lanes = run(corpus, intent, NEAR, FAR).claims
+    assert still.words.startswith("no segment has a value: in none is there a frame of `standstill`; add segments")
+    assert lanes.words.startswith("no segment has a value: the traces or the logs have not what it takes")
 
 
 def test_two_intents_are_one_family(corpus: Corpus):

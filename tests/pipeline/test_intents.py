@@ -183,9 +183,11 @@ def test_all_metrics_are_planned_as_one(tmp_path: Path):
     found = declared(tmp_path, "expect: unchanged\nbudgets: {soft: {types: [softDisable], new: 0}}\n")
     assert [claim.name for claim in found.planned] == [EVERY_METRIC, "soft"]
     assert found.planned_names == ("intent0: soft",)
-    assert {each.claim.metric for each in found.questions[0]} == {
-        metric.name for metric in METRICS.values() if metric.headline and not metric.of_pair
-    }
+    headline = {metric.name for metric in METRICS.values() if metric.headline and not metric.of_pair}
+    assert {each.claim.metric for each in found.questions[0]} == headline - {"model_execution_mean"}
+    mici = declared(tmp_path, "expect: unchanged\n", suite=SUITE + "devices: {kinds: [mici, emulated]}\n")
+    assert {each.claim.metric for each in mici.questions[0]} == headline  # a device's time counts, this machine's not
+    assert [each.words for each in mici.questions[0] if each.measured] == ["model execution mean, mici"]
 
 
 def test_looks_are_kept_by_what_they_are_at(tmp_path: Path):
@@ -288,6 +290,25 @@ def test_a_suite_without_segments_is_refused(tmp_path: Path):
 def test_segments_without_an_answer_do_not_count(tmp_path: Path):
     half = replace(KNOWN, answered=0.25, deviation=None)
     assert "10 segments of 5 routes can show no difference" in outlook(tmp_path, IMPROVE, 40, 20, half).words
+
+
+def test_a_condition_of_the_suite_counts_its_own_segments(tmp_path: Path):
+    suite = SUITE + "conditions: {rain: [a], snow: [b]}\n"
+    text = "expect: improve\nmetrics: {lateral_error_2s: {size: 40 %, spread: 40 %, where: [rain, snow, all]}}\n"
+    found = declared(tmp_path, text, suite=suite)
+    rain, snow, every = foresee(found, 40, 20, {}, {"rain": (10, 5), "snow": (0, 0)})
+    assert rain.words.startswith("10 segments of 5 routes can show no difference")
+    assert (snow.enough, snow.words) == (False, "the suite has no segment of `snow`")
+    assert (every.enough, every.words.startswith("40 segments of 20 routes can show ")) == (True, True)
+
+
+def test_two_intents_make_each_other_harder(tmp_path: Path):
+    """What is foreseen is adjusted as the answers will be: for all questions of the run."""
+    other = IMPROVE.replace("lateral_error_2s", "ade_5s").replace("improve", "unchanged")
+    alone = foresee(declared(tmp_path, IMPROVE), 12, 6, {})
+    both = foresee(declared(tmp_path, IMPROVE, other), 12, 6, {})
+    same = foresee(declared(tmp_path, IMPROVE, "intent: again\n" + IMPROVE), 12, 6, {})
+    assert [alone[0].enough, both[0].enough, same[0].enough] == [None, False, None]
 
 
 def test_what_improves_together_is_found_together(tmp_path: Path):

@@ -142,13 +142,15 @@ def test_the_words_a_person_reads():
     assert plain.words == "could have shown 1 m or more; about 190 more segments would settle 0.3 m"
     worse = judge_claims(moved(1.0), [asked()])[0]
     first, newline, most = worse.words.partition("\n")
-    assert first == "3 % matters; p 0.0039"
+    assert first == "3 % matters; chance alone would do as much once in 260 times (p 0.0039)"
     assert newline
     assert most.startswith("most in r000")
     assert most.count("m,") == 2
     equal = judge_claims(moved(0.0, 0.01), [asked(UNCHANGED)])[0]
-    assert equal.words.startswith("within ±3 %; p 0.00")
-    assert judge_claims(moved(-1.0), [asked()])[0].words == "3 % or more was asked for; p 0.0039"
+    assert equal.words.startswith("within ±3 %; were it more, it would look like this ")
+    assert judge_claims(moved(-1.0), [asked()])[0].words == (
+        "3 % or more was asked for; chance alone would do as much once in 260 times (p 0.0039)"
+    )
 
 
 def test_many_questions_make_each_harder():

@@ -19,7 +19,7 @@ from harness.compare.statistics.pairs import Floats, Pairs, Sums, sum_routes
 from harness.compare.statistics.questions import Asked, Figures, Question, find_chances, find_figures
 from harness.compare.statistics.sequential import Look, sequence_smallest
 from harness.compare.statistics.student import segments_needed, smallest_effect, smallest_margin
-from harness.compare.statistics.words import claim_words, moved_most
+from harness.compare.statistics.words import claim_words, lost_where, moved_most
 from harness.compare.statistics.words import figures as figure_words
 from harness.intent import Answer, ClaimResult, Expectation, Range
 
@@ -126,6 +126,7 @@ def _answered(asked: Asked, sums: Sums, figures: Figures, column: int, in_all: i
         looks=len(looks or ()),
     )
     words = claim_words(result, question.size, float(figures.level[column]), lost, in_all) + moved_most(result)
+    words += lost_where(_lost(asked.pairs, column))
     return replace(result, words=words, figures=figure_words(result))
 
 
@@ -179,6 +180,12 @@ def _worst(pairs: Pairs, column: int, worse: int) -> tuple[tuple[str, float], ..
     known = [row for row in range(len(moved)) if np.isfinite(moved[row]) and weight[row] > 0]
     known.sort(key=lambda row: (-weight[row], pairs.segments[row]))
     return tuple((pairs.segments[row], float(moved[row])) for row in known[:_WORST_SHOWN])
+
+
+def _lost(pairs: Pairs, column: int) -> list[str]:
+    """The segments in which only the baseline has a value."""
+    gone = np.isfinite(pairs.baseline[:, column]) & ~np.isfinite(pairs.candidate[:, column])
+    return sorted(pairs.segments[row] for row in np.flatnonzero(gone))
 
 
 def _nothing_words(sums: Sums, column: int) -> str:
