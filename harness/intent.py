@@ -53,6 +53,7 @@ class Pooled(StrEnum):
     DISENGAGEMENTS = "disengagements_per_100_km"
     DRIVER_DISENGAGEMENTS = "driver_disengagements"
     ENGAGED_SHARE = "engaged_share"
+    LANE_CHANGE_ABORTS = "lane_change_aborts"
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,8 +197,10 @@ class ClaimResult:
     baseline's mean. `size` is what matters in practice, `smallest` the least effect that so many segments could have
     shown, both in the metric's unit; `more_segments` would settle the size. `spread` is how much the difference varies
     from segment to segment, as far as routes are independent; `worst` are the segments that moved most in the
-    unwanted direction, and how far. `figures` say both sides and the difference in a line, `words` why the answer is
-    what it is.
+    unwanted direction, and how far. `human` is what the recorded drives score themselves; in `excused` frames of
+    `excused_segments` segments the candidate failed a check that the driver failed too, and the baseline in
+    `baseline_excused`: those do not count against either. `figures` say both sides and the difference in a line,
+    `words` why the answer is what it is.
     """
 
     intent: str
@@ -228,6 +231,10 @@ class ClaimResult:
     more_segments: int | None = None
     spread: float | None = None
     worst: tuple[tuple[str, float], ...] = ()
+    human: float | None = None
+    excused: int = 0
+    excused_segments: int = 0
+    baseline_excused: int = 0
     looks: int = 0
     where: str = ""
 

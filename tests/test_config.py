@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.config import Fleet, gather, load_fleet, load_suite
-from harness.domain import Check, DeviceKind, EventRules, Tolerance
+from harness.domain import Check, DeviceKind, EventRules, RuntimeChoice, Tolerance
 from harness.errors import ConfigError, ConfigMistakesError, ExitCode, NothingToRunError
 
 GOOD_SUITE = """\
@@ -59,6 +59,33 @@ def test_a_suite_becomes_domain_values(tmp_path: Path) -> None:
     )
     assert suite.device_kinds == (DeviceKind.MICI, DeviceKind.TIZI)
     assert (suite.tags, suite.deadline_s) == (("ox03c10",), 60.0)
+
+
+def test_a_runtime_is_chosen_by_kind(tmp_path: Path) -> None:
+    two = GOOD_SUITE.replace("tags: [ox03c10]", "runtime: {tizi: {threads: 2}, mici: {provider: QNNExecutionProvider}}")
+    suite = load_suite(write(tmp_path, two))
+    assert suite.runtimes == {
+        DeviceKind.TIZI: RuntimeChoice(threads=2),
+        DeviceKind.MICI: RuntimeChoice("QNNExecutionProvider"),
+    }
+    assert load_suite(write(tmp_path, GOOD_SUITE)).runtimes == {}
+    (told,) = mistakes(write(tmp_path, two.replace("tizi: {threads: 2}", "emulated: {threads: 2}")))
+    assert "runtime: emulated is none of the suite's kinds (mici, tizi)" in told
+    (told,) = mistakes(write(tmp_path, two.replace("QNNExecutionProvider", "gpu")))
+    assert "provider" in told
+
+
+def test_conditions_of_ones_own(tmp_path: Path) -> None:
+    rain = {"rain": ("0123456789abcdef/2026-01-02--03-04-05", "fedcba")}
+    here = f"{GOOD_SUITE}conditions: {{rain: [{', '.join(rain['rain'])}]}}\n"
+    assert load_suite(write(tmp_path, here)).conditions == rain
+    write(tmp_path, f"rain: [{', '.join(rain['rain'])}]\n", "weather.yaml")
+    there = f"{GOOD_SUITE}conditions: weather.yaml\n"
+    assert load_suite(write(tmp_path, there)).conditions == rain
+    write(tmp_path, "Rain: [x]\nfog: []\n", "weather.yaml")
+    told = mistakes(write(tmp_path, there))
+    assert len(told) == 2
+    assert all("weather.yaml:" in line for line in told)
 
 
 def test_exact_is_the_default_and_can_be_said(tmp_path: Path) -> None:

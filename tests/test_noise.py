@@ -87,6 +87,26 @@ def test_what_is_no_noise_is_refused():
         NoiseMeter().take([one])
 
 
+def test_a_known_floor_is_told_beside_any_other_tolerance():
+    """It decides nothing: what is within tolerance passes however many times the noise it is."""
+    zeros, moved = np.zeros((5, 2)), np.zeros((5, 2))
+    moved[2] = 0.0, 0.45
+    floors = {"plan": (0.0, 0.1)}
+
+    def words(tolerance: Tolerance, **floors: tuple[float, ...]) -> str:
+        check = Check("plan", ("plan",), tolerance)
+        (result,) = compare_traces(trace(zeros, zeros[:, 0]), trace(moved, zeros[:, 0]), [check], floors)
+        return result.findings[0].words if result.findings else ""
+
+    assert ", 1.5 × the tolerance, 4.5 × the noise floor" in words(Tolerance(0.3), **floors)
+    assert words(Tolerance(), **floors).endswith("observed 0.45 m, 4.5 × the noise floor")
+    assert "noise floor" not in words(Tolerance(0.3), plan=(0.1, 0.0))
+    assert "noise floor" not in words(Tolerance(0.3))
+    assert words(Tolerance(0.5), **floors) == ""
+    moved[2] = np.nan, 0.0
+    assert "noise floor" not in words(Tolerance(0.3), plan=(0.1, 0.1))
+
+
 def test_tolerance_follows_the_noise_along_the_horizon():
     zeros = np.zeros((5, 2))
     (check,) = resolve([rule()], floor(plan=noisy(0.0, 0.1), action=noisy(0.0)), trace(zeros, zeros[:, 0]), "here")

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from harness.compare.engagement import Engagement, measure_engagement, pool_engagements
 from harness.compare.event_intervals import find_streams
 from harness.compare.events import find_changes
+from harness.compare.lane_changes import count_lane_changes
 from harness.compare.statistics.rates import mcnemar_p, rate_above_p, rate_ratio_interval
 from harness.compare.statistics.words import amount, counted, figures, moved_most, number, probability
 from harness.domain import EventRules
@@ -20,11 +21,20 @@ from harness.intent import Answer, Budget, ClaimResult, Expectation, Pooled, Sta
 from harness.trace import Trace
 
 _WORST_SHOWN = 3
+_MOST_TIMES = 100
+_ABORTS = "aborted lane changes"
+_NOTHING = {
+    False: "no segment has events and engagement on both sides",
+    True: "no segment says on both sides what was asked of the model and what it thought of it",
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Spent:
-    """What one segment costs: events of either side, how many of the candidate's are new, and both sides' totals."""
+    """What one segment costs: events of either side, how many of the candidate's are new, and both sides' totals.
+
+    `begun` are both sides' lane changes, where it is those that are counted.
+    """
 
     segment: str
     route: str
@@ -32,10 +42,13 @@ class Spent:
     baseline: int
     new: int
     engaged: tuple[Engagement, Engagement] | None = None
+    begun: tuple[int, int] = (0, 0)
 
 
 def spend(budget: Budget, baseline: Trace, candidate: Trace, segment: str, route: str) -> Spent | None:
     """What one segment costs of a budget; None where its traces cannot tell."""
+    if budget.pooled is Pooled.LANE_CHANGE_ABORTS:
+        return _lane_changes(baseline, candidate, segment, route)
     totals = measure_engagement(candidate), measure_engagement(baseline)
     ours, theirs = totals
     if ours is None or theirs is None:
@@ -48,6 +61,13 @@ def spend(budget: Budget, baseline: Trace, candidate: Trace, segment: str, route
     after, before = _count(candidate, budget.rules), _count(baseline, budget.rules)
     new = sum(change.change == "NEW" for change in find_changes(baseline, candidate, budget.rules))
     return Spent(segment, route, after, before, new, (ours, theirs))
+
+
+def _lane_changes(baseline: Trace, candidate: Trace, segment: str, route: str) -> Spent | None:
+    ours, theirs = count_lane_changes(candidate), count_lane_changes(baseline)
+    if ours is None or theirs is None:
+        return None
+    return Spent(segment, route, ours.aborted, theirs.aborted, 0, begun=(ours.begun, theirs.begun))
 
 
 def judge_budget(
@@ -66,13 +86,14 @@ def judge_budget(
 
 
 def _judged(budget: Budget, intent: str, spent: Sequence[Spent], confidence: float) -> ClaimResult:
+    aborts = budget.pooled is Pooled.LANE_CHANGE_ABORTS
     result = ClaimResult(
         intent,
         budget.name,
         Expectation.BUDGET,
         Answer.NO_DATA,
-        "no segment has events and engagement on both sides",
-        unit="events",
+        _NOTHING[aborts],
+        unit=_ABORTS if aborts else "events",
         segments=len(spent),
         routes=len({each.route for each in spent}),
         confidence=confidence,
@@ -80,6 +101,8 @@ def _judged(budget: Budget, intent: str, spent: Sequence[Spent], confidence: flo
     )
     if not spent:
         return result
+    if aborts and not any(sum(each.begun) for each in spent):
+        return replace(result, words="no lane change is begun on either side: nothing is known of aborts")
     if budget.pooled is Pooled.ENGAGED_SHARE:
         return _share(budget, result, spent)
     candidate, baseline = sum(each.candidate for each in spent), sum(each.baseline for each in spent)
@@ -108,7 +131,7 @@ def _more(budget: Budget, result: ClaimResult, spent: Sequence[Spent], candidate
         result = replace(result, unit="per 100 km", candidate=rates[0], baseline=rates[1], effect=rates[0] - rates[1])
     if not more.relative:
         over = candidate - baseline * exposure > more.amount
-        words = f"at most {number(more.amount)} more allowed{_discordant(spent)}"
+        words = f"at most {number(more.amount)} more allowed{_begun(spent)}{_discordant(spent)}"
         return replace(result, answer=Answer.OVER_BUDGET if over else Answer.WITHIN_BUDGET, words=words)
     allowed = 1.0 + more.amount
     over = candidate > allowed * baseline * exposure
@@ -118,11 +141,26 @@ def _more(budget: Budget, result: ClaimResult, spent: Sequence[Spent], candidate
         ends = low - 1.0, None if math.isinf(high) else high - 1.0
         result = replace(result, share=candidate / (baseline * exposure) - 1.0, share_interval=ends)
     words = f"at most {amount(more.amount, '', share=True)} more allowed"
-    answer = Answer.WITHIN_BUDGET
+    answer, settle = Answer.WITHIN_BUDGET, None
     if over:
         answer = Answer.OVER_BUDGET if p <= 1.0 - result.confidence else Answer.INCONCLUSIVE
         words += f"; {'' if answer is Answer.OVER_BUDGET else 'over it, but not surely: '}{probability(p)}"
-    return replace(result, answer=answer, words=words + _discordant(spent), p=p)
+    if answer is Answer.INCONCLUSIVE:
+        settle = _settling(candidate, baseline, allowed, exposure, 1.0 - result.confidence, len(spent))
+        words += f"; about {counted(settle, 'more segment')} of the same rates would settle it" if settle else ""
+    words += _begun(spent) + _discordant(spent)
+    return replace(result, answer=answer, words=words, p=p, more_segments=settle)
+
+
+def _settling(
+    candidate: int, baseline: int, allowed: float, exposure: float, alpha: float, segments: int
+) -> int | None:
+    """How many more segments with these rates would be over the budget surely; None where that takes too many."""
+    for total in range(segments + 1, segments * _MOST_TIMES + 1, max(segments // 10, 1)):
+        factor = total / segments
+        if rate_above_p(round(candidate * factor), round(baseline * factor), allowed, exposure) <= alpha:
+            return total - segments
+    return None
 
 
 def _share(budget: Budget, result: ClaimResult, spent: Sequence[Spent]) -> ClaimResult:
@@ -153,12 +191,19 @@ def _count(trace: Trace, rules: EventRules) -> int:
 def _exposure(spent: Sequence[Spent]) -> tuple[float, float]:
     """How much more the candidate was engaged than the baseline, and the baseline's engagement in 100 km.
 
-    By distance where it is known, else by time; then there is no rate to show, and the second is 0.
+    By distance where it is known, else by time; then there is no rate to show, and the second is 0. Aborts are counted
+    over the same drives.
     """
     ours, theirs = (pool_engagements(pair[side] for each in spent if (pair := each.engaged)) for side in (0, 1))
     if ours.engaged_m and theirs.engaged_m:
         return ours.engaged_m / theirs.engaged_m, theirs.engaged_m / 100_000
     return (ours.engaged_s / theirs.engaged_s if ours.engaged_s and theirs.engaged_s else 1.0), 0.0
+
+
+def _begun(spent: Sequence[Spent]) -> str:
+    """Of how many lane changes those are that were given up."""
+    ours, theirs = (sum(each.begun[side] for each in spent) for side in (0, 1))
+    return f"; of {counted(ours, 'lane change')} that it began, the baseline of {theirs}" if ours or theirs else ""
 
 
 def _discordant(spent: Sequence[Spent]) -> str:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import fnmatch
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import numpy as np
 
@@ -20,18 +21,24 @@ from harness.errors import DataError
 from harness.trace import Array, Exactness, Trace
 from harness.verdict import FIRST_TO_MOVE, CheckResult, Closeness, Finding, FindingKind, Severity
 
-COMPARE_VERSION = "2"  # part of the key under which results are kept: raise it when a result would come out different
+COMPARE_VERSION = "3"  # part of the key under which results are kept: raise it when a result would come out different
 
 MAX_FINDINGS = 20  # of one check; the rest is counted
 MAX_INTERVALS = 3  # of one channel; the rest is counted in the last one's words
 
+Floors = Mapping[str, Sequence[float]]
+_NO_FLOORS: Floors = MappingProxyType({})
 _STRICTEST = (Exactness.EXACT, Exactness.NUMERIC, Exactness.INFORMATIVE)
 
 
-def compare_traces(expected: Trace, observed: Trace, checks: Sequence[Check]) -> tuple[CheckResult, ...]:
+def compare_traces(
+    expected: Trace, observed: Trace, checks: Sequence[Check], floors: Floors = _NO_FLOORS
+) -> tuple[CheckResult, ...]:
     """Judge `observed` against `expected`, one result a check, in the order of `checks`.
 
-    Findings come by first frame, then channel. DataError when the two are not of one segment and replayer.
+    Findings come by first frame, then channel. `floors` are how far channels differ from themselves, along the last
+    axis of a frame, where that was measured: it decides nothing here, and is told. DataError when the two are not of
+    one segment and replayer.
     """
     for what, ours, theirs in (
         ("segment", expected.segment, observed.segment),
@@ -44,7 +51,7 @@ def compare_traces(expected: Trace, observed: Trace, checks: Sequence[Check]) ->
                 remedy="compare traces of one segment and one replayer",
             )
     alignment = align(expected, observed)
-    comparison = _Comparison(expected, observed, alignment)
+    comparison = _Comparison(expected, observed, alignment, floors)
     return tuple(comparison.run(check) for check in checks)
 
 
@@ -61,6 +68,7 @@ class _Comparison:
     expected: Trace
     observed: Trace
     alignment: Alignment
+    floors: Floors
 
     def run(self, check: Check) -> CheckResult:
         severity = Severity.BLOCK if check.blocks else Severity.NOTE
@@ -140,9 +148,20 @@ class _Comparison:
                 later = tuple(intervals[MAX_INTERVALS:]) if place == MAX_INTERVALS - 1 else ()
                 frames = int(np.count_nonzero(rows[interval.first : interval.last + 1]))
                 excess = float(diff.score[peak]) if kind is FindingKind.CHANGED and not tolerance.is_exact else None
-                floors = _floors(excess, tolerance, element)
-                found.append(Divergence(name, kind, exactness, interval, element, frames, excess, later, floors))
+                floors, told = _floors(excess, tolerance, element), None
+                if floors is None:
+                    floors, told = self._apart(name, kind, e[peak], o[peak], element), excess
+                found.append(Divergence(name, kind, exactness, interval, element, frames, excess, later, floors, told))
         return diff, found
+
+    def _apart(self, name: str, kind: FindingKind, e: Array, o: Array, element: int) -> float | None:
+        """How many times the noise floor two values of one frame are apart; None where none is known above zero."""
+        along = self.floors.get(name, ())
+        if kind is not FindingKind.CHANGED or not along or e.dtype.kind != "f":
+            return None
+        floor = along[element % len(along)]
+        apart = abs(float(np.ravel(o)[element]) - float(np.ravel(e)[element]))
+        return apart / floor if floor > 0.0 and np.isfinite(apart) and np.isfinite(floor) else None
 
     def _values(self, name: str) -> tuple[Array, Array]:
         return (

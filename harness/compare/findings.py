@@ -33,7 +33,7 @@ class Divergence:
 
     `element` is the flat index within a frame at the peak, `frames` how many frames of the interval are beyond,
     `excess` the peak's error / tolerance, `later` the intervals that get no finding of their own,
-    `floors` the peak's error / noise floor where that gave the tolerance.
+    `floors` the peak's error / noise floor where one is known, `told` the excess as far as it says more than that.
     """
 
     channel: str
@@ -45,6 +45,7 @@ class Divergence:
     excess: float | None
     later: tuple[Interval, ...]
     floors: float | None = None
+    told: float | None = None
 
 
 def describe(found: Divergence, expected: Trace, observed: Trace, alignment: Alignment, severity: Severity) -> Finding:
@@ -112,8 +113,9 @@ def _values(found: Divergence, expected: Trace, observed: Trace, alignment: Alig
         speed_mps = float(np.ravel(alignment.of_expected(expected.channels[SPEED].values)[peak])[0])
         lateral = lateral_words(float(e[peak]), float(o[peak]), speed_mps)
         words += f" = {lateral}" if lateral else ""
-    if found.excess is not None and math.isfinite(found.excess):
-        words += f", {excess_words(found.excess, found.floors)}"
+    told = found.told if found.told is not None and math.isfinite(found.told) else None
+    if told is not None or found.floors is not None:
+        words += f", {excess_words(told, found.floors)}"
     elif e.dtype.kind == "f" and not where:
         words += f", {number(abs(float(o[peak]) - float(e[peak])))}{suffix} apart"
     return words

@@ -60,11 +60,17 @@ def pair_words(expected: Array, observed: Array, element: int) -> tuple[str, str
     return texts
 
 
-def excess_words(excess: float, floors: float | None = None) -> str:
-    """How many times the tolerance, or the noise floor; rounded so that nothing past the tolerance reads as 1."""
+def excess_words(excess: float | None, floors: float | None = None) -> str:
+    """How many times the tolerance, and the noise floor, as far as either is known.
+
+    Rounded so that nothing past the tolerance reads as 1.
+    """
+    parts = []
+    if excess is not None:
+        parts.append(f"{max(excess, 1.01):.3g} × the tolerance" if excess < 10 else f"{excess:.0f} × the tolerance")
     if floors is not None:
-        return f"{floors:.3g} × the noise floor" if floors < 10 else f"{floors:.0f} × the noise floor"
-    return f"{max(excess, 1.01):.3g} × the tolerance" if excess < 10 else f"{excess:.0f} × the tolerance"
+        parts.append(f"{floors:.3g} × the noise floor" if floors < 10 else f"{floors:.0f} × the noise floor")
+    return ", ".join(parts)
 
 
 def course_words(interval: Interval, alignment: Alignment) -> str:

@@ -7,12 +7,22 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from harness.config.forms import CheckFile, EventsFile, FleetFile, SuiteFile
+from harness.config.forms import CheckFile, ConditionsFile, EventsFile, FleetFile, SuiteFile
 from harness.config.intent import load_intent, make_intent, make_policy
 from harness.config.quarantine import find_quarantine, load_quarantine
 from harness.config.text import Place, line_of, load_yaml, validated
 from harness.config.upkeep import EMULATED_LIMITS, Limits, RecoveryHook, default_limits
-from harness.domain import Check, Device, DeviceKind, EventRules, Json, NoiseRule, QuarantineEntry, Tolerance
+from harness.domain import (
+    Check,
+    Device,
+    DeviceKind,
+    EventRules,
+    Json,
+    NoiseRule,
+    QuarantineEntry,
+    RuntimeChoice,
+    Tolerance,
+)
 from harness.errors import ConfigError, ConfigMistakesError, NothingToRunError
 from harness.intent import GatePolicy, Intent
 
@@ -56,7 +66,8 @@ class Suite:
     With `confirm` a FAIL is repeated before anybody is blamed, at most `confirm_most` of them a run. `policy` says
     which answers to the claims of `intents` close the gate; `metrics` is a file of a person's own metrics, which they
     may name. Only baselines signed by one of `signers` (a file of allowed signers) are used, where one is named. Of the
-    worst `why` trials that FAIL the cause is looked for.
+    worst `why` trials that FAIL the cause is looked for. `conditions` are names for circumstances that no log tells
+    (rain), each with the routes and segments it holds for. `runtimes` are chosen by kind of device.
     """
 
     name: str
@@ -76,6 +87,8 @@ class Suite:
     signers: Path | None = None
     why: int = 0
     metrics: Path | None = None
+    conditions: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    runtimes: Mapping[DeviceKind, RuntimeChoice] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +173,11 @@ def load_suite(path: Path) -> Suite:
         None if suite.signers is None else _resolved(folder, suite.signers),
         why=suite.why,
         metrics=None if suite.metrics is None else _resolved(folder, suite.metrics),
+        conditions=_conditions(suite, folder),
+        runtimes={
+            DeviceKind(kind): RuntimeChoice(entry.provider, entry.threads)
+            for kind, entry in suite.devices.runtime.items()
+        },
     )
 
 
@@ -264,6 +282,17 @@ def _intents(suite: SuiteFile, path: Path, places: dict[Place, int]) -> tuple[In
     """What the suite itself declares: in place, and in files of their own."""
     here = () if suite.intent is None else (make_intent(suite.intent, suite.suite, path, places, ("intent",)),)
     return (*here, *(load_intent(_resolved(path.parent, named)) for named in suite.intents))
+
+
+def _conditions(suite: SuiteFile, folder: Path) -> dict[str, tuple[str, ...]]:
+    """Of the suite itself, or of a file that several suites share."""
+    if isinstance(suite.conditions, str):
+        path = _resolved(folder, suite.conditions)
+        content, places, mistakes = load_yaml(path)
+        given = validated(ConditionsFile, content, places, mistakes, path).root
+    else:
+        given = suite.conditions
+    return {name: tuple(selectors) for name, selectors in given.items()}
 
 
 def _shelf(folder: Path, address: str | None) -> str:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import fnmatch
 from typing import Annotated, Any, Literal, TypeAlias, cast
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, RootModel, model_validator
 
 from harness.config.intent import IntentFile, PolicyFile
 from harness.config.upkeep import BurnInFile, LimitsFile, RecoveryFile, ShelfAddress
-from harness.domain import ENGAGEMENT_STATES, EVENT_CLASSES, EventRules
+from harness.domain import ENGAGEMENT_STATES, EVENT_CLASSES, EventRules, RuntimeChoice
 
 Kind: TypeAlias = Literal["tici", "tizi", "mici", "emulated"]
 
@@ -159,13 +159,42 @@ class RoutesFile(_Strict):
     """Whether the folder may be absent, or nothing in it fit."""
 
 
+class RuntimeFile(_Strict):
+    """What executes models on a kind of device."""
+
+    provider: str = Field(default=RuntimeChoice().provider, pattern=r"^[A-Za-z]+ExecutionProvider$")
+    """The execution provider of onnxruntime."""
+    threads: int = Field(default=RuntimeChoice().threads, ge=1, le=256)
+    """How many threads execute one model."""
+
+
 class TargetFile(_Strict):
-    """The devices a suite runs on."""
+    """The devices a suite runs on, and by what they execute models where that is chosen."""
 
     kinds: list[Kind] = Field(default_factory=_only_emulated, min_length=1)
     """Kinds of device. Every segment is replayed on each."""
     tags: list[str] = Field(default_factory=list)
     """Only devices that have all of these tags."""
+    runtime: dict[Kind, RuntimeFile] = Field(default_factory=dict)
+    """By which provider and with how many threads models are executed, by kind of device."""
+
+    @model_validator(mode="after")
+    def _of_its_kinds(self) -> TargetFile:
+        for kind in self.runtime:
+            if kind not in self.kinds:
+                raise ValueError(f"runtime: {kind} is none of the suite's kinds ({', '.join(self.kinds)})")
+        return self
+
+
+Conditions: TypeAlias = dict[
+    Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")], Annotated[list[str], Field(min_length=1)]
+]
+
+
+class ConditionsFile(RootModel[Conditions]):
+    """Conditions by name, each with the routes and segments it holds for."""
+
+    model_config = ConfigDict(strict=True, frozen=True)
 
 
 class SuiteFile(_Strict):
@@ -197,6 +226,8 @@ class SuiteFile(_Strict):
     """Files with further intents."""
     metrics: str | None = Field(default=None, min_length=1)
     """A file with metrics of your own, in Python."""
+    conditions: Conditions | Annotated[str, Field(min_length=1)] = Field(default_factory=dict)
+    """Conditions of your own for metrics, by name, or a file with them: each the routes and segments it holds for."""
     signers: str | None = Field(default=None, min_length=1)
     """A file of allowed signers: only baselines that one of them signed are used."""
     policy: PolicyFile | None = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Annotated, Literal, TypeAlias
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from harness.config.text import Place, line_of, load_yaml, validated
-from harness.domain import EVENT_TYPES, EventRules
+from harness.domain import ENGAGEMENT_STATES, EVENT_TYPES, EventRules
 from harness.errors import ConfigError, ConfigMistakesError
 from harness.intent import POLICIES, Action, Budget, Claim, Expectation, GatePolicy, Intent, Pooled, Size
 
@@ -89,7 +90,9 @@ class _BudgetFile(_Strict):
     """Counts events whose name fits one of these patterns."""
     states: list[str] | None = Field(default=None, min_length=1)
     """Counts intervals of these engagement states."""
-    pooled: Literal["disengagements_per_100_km", "driver_disengagements", "engaged_share"] | None = None
+    pooled: (
+        Literal["disengagements_per_100_km", "driver_disengagements", "engaged_share", "lane_change_aborts"] | None
+    ) = None
     """Instead of events: a rate over all segments together."""
     new: int | None = Field(default=None, ge=0)
     """At most so many intervals without a partner in the baseline."""
@@ -114,6 +117,9 @@ class _BudgetFile(_Strict):
         for kind in self.types or ():
             if kind not in EVENT_TYPES:
                 raise ValueError(f"types: {kind} is none of {', '.join(EVENT_TYPES)}")
+        for pattern in self.states or ():
+            if not fnmatch.filter(ENGAGEMENT_STATES, pattern):
+                raise ValueError(f"states: {pattern} is none of {', '.join(ENGAGEMENT_STATES)}")
         return self
 
     def rules(self) -> EventRules | None:

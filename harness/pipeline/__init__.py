@@ -81,6 +81,7 @@ def execute_run(
             priority=priority,
             observer=observer,
             stop=stop,
+            runtimes=prepared.suite.runtimes,
             anew=request.fresh,
         ) as replays:
             judging = Judging(

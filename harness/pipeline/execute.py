@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Self
 
 from harness.closet.code_bundle import code_bundle
@@ -20,7 +20,18 @@ from harness.closet.emulator import emulate
 from harness.closet.pool import Pool, open_pool
 from harness.closet.work import Work, WorkOutcome
 from harness.config import Fleet
-from harness.domain import Blob, Device, Json, Priority, ReplayJob, Task, canonical_json, json_digest
+from harness.domain import (
+    Blob,
+    Device,
+    DeviceKind,
+    Json,
+    Priority,
+    ReplayJob,
+    RuntimeChoice,
+    Task,
+    canonical_json,
+    json_digest,
+)
 from harness.errors import ProductCrashError
 from harness.pipeline.canary import with_canary
 from harness.pipeline.collect import Replayed, collect
@@ -31,6 +42,7 @@ from harness.replay.models import FEATURES_TRACE
 from harness.store import Store
 
 JOB_FORMAT = 1
+_NOTHING_CHOSEN: Mapping[DeviceKind, RuntimeChoice] = MappingProxyType({})
 
 
 def stored(jobs: Mapping[str, ReplayJob], store: Store) -> dict[str, Replayed]:
@@ -61,9 +73,13 @@ class Replays:
         observer: Observer,
         stop: threading.Event,
         anew: bool = False,
+        runtimes: Mapping[DeviceKind, RuntimeChoice] = _NOTHING_CHOSEN,
     ) -> None:
-        """With `anew` devices recall nothing of what they made of the same pictures before."""
-        self._anew = anew
+        """With `anew` devices recall nothing of what they made of the same pictures before.
+
+        `runtimes` say by kind of device what models are executed by, where that is chosen.
+        """
+        self._anew, self._runtimes = anew, runtimes
         self._fleet, self._store, self._blob_paths, self._folder = fleet, store, blob_paths, folder
         self._suite, self._priority, self._observer, self._stop = suite, priority, observer, stop
         self._stack = ExitStack()
@@ -102,7 +118,13 @@ class Replays:
         costs = self._shelf.costs([_history_key(task) for task in tasks])
         works = [
             replace(
-                _work(task, self._code, label, anew=bool(label) or self._anew),
+                _work(
+                    task,
+                    self._code,
+                    label,
+                    anew=bool(label) or self._anew,
+                    runtime=self._runtimes.get(task.device_kind),
+                ),
                 cost_s=cost_s,
                 only_devices=only_devices,
                 not_devices=not_devices,
@@ -204,7 +226,7 @@ def _expected_s(tasks: Sequence[Task], costs: Mapping[str, float]) -> list[float
     return [costs.get(_history_key(task), task.cost_s * scale) for task in tasks]
 
 
-def _work(task: Task, code: Blob, label: str, *, anew: bool) -> Work:
+def _work(task: Task, code: Blob, label: str, *, anew: bool, runtime: RuntimeChoice | None) -> Work:
     """The argument list and the job file for one task, with paths as they are on every device."""
     first = task.jobs[0]
     job: dict[str, Json] = {
@@ -225,6 +247,8 @@ def _work(task: Task, code: Blob, label: str, *, anew: bool) -> Work:
         # A repeat that recalled what the device once made of the pictures would repeat that, right or wrong.
         "cache_folder": None if anew else "../../cache",
     }
+    if runtime is not None:
+        job["runtime"] = {"provider": runtime.provider, "threads": runtime.threads}
     return Work(
         id=json_digest([task.id, label]) if label else task.id,
         device_kind=task.device_kind,

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 import fnmatch
-import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from harness.compare.metrics import ALL, CONDITIONS, METRICS, Direction, Metric
+from harness.compare.metrics import CONDITIONS, METRICS, Metric
 from harness.compare.statistics import Question
 from harness.config import ReplayerConfig, Suite, gather
 from harness.config.intent import load_intent
@@ -20,20 +18,18 @@ from harness.intent import (
     NIGHTLY_POLICY,
     PR_POLICY,
     Answer,
-    Claim,
     ClaimResult,
     Expectation,
     GatePolicy,
     Intent,
-    Size,
 )
+from harness.pipeline.questions import Known, make_questions
 from harness.pipeline.user_metrics import declared_metrics
 from harness.verdict import planned_name
 
 MEASURED = "driving_model"
 """The replayer whose traces the metrics are of."""
 _SHOWN = ("pictures.*", "vEgo", "frameDropPerc")  # what a model is shown: no change of it could alter that
-_HORIZON = re.compile(r"_(\d+)s$")
 _NOT_JUDGED = "not judged: the run ended before"
 
 
@@ -87,6 +83,11 @@ class Declared:
         """What must be among the record's claims in the end."""
         return tuple(planned_name(claim) for claim in self.planned if claim.name != EVERY_METRIC)
 
+    @property
+    def discovery(self) -> str:
+        """How all questions of the run are adjusted for each other: carefully where any intent wants that."""
+        return "by" if not self.intents or any(intent.discovery == "by" for intent in self.intents) else "bh"
+
     def is_sequential(self, intent: Intent) -> bool:
         """Whether the evidence of earlier runs counts for an intent: where it says so, and every night."""
         return intent.sequential or (intent.policy or self.policy).name == NIGHTLY_POLICY.name
@@ -107,20 +108,30 @@ def declare(suite: Suite, files: Sequence[Path]) -> Declared:
     intents = list(suite.intents)
     own: list[OwnMetrics] = []
     gather([*(_loading(path, intents) for path in files), lambda: own.extend(_own_metrics(suite))])
-    known = dict(METRICS) | {metric.name: metric for each in own for metric in each.metrics}
-    errors: list[ConfigError] = []
+    metrics = dict(METRICS) | {metric.name: metric for each in own for metric in each.metrics}
+    errors = _taken(suite)
+    known = Known(metrics, (*CONDITIONS, *suite.conditions), suite.device_kinds)
     questions: list[tuple[Question, ...]] = []
     for number, intent in enumerate(intents):
         if intent.name in {other.name for other in intents[:number]}:
             errors.append(ConfigError(f"two intents are called {intent.name}", where=intent.where, remedy="rename one"))
         try:
-            questions.append(_questions(intent, known))
+            questions.append(make_questions(intent, known))
         except ConfigMistakesError as mistakes:
             errors += mistakes.errors
         errors += _unknown_checks(intent, suite)
     if errors:
         raise ConfigMistakesError(tuple(errors))
     return Declared(tuple(intents), tuple(questions), _policy(suite, intents), own[0] if own else None)
+
+
+def _taken(suite: Suite) -> list[ConfigError]:
+    """Conditions of the suite's own that would hide one there is."""
+    return [
+        ConfigError(f"conditions: {name} is a condition already", where=str(suite.path), remedy="call it otherwise")
+        for name in suite.conditions
+        if name in CONDITIONS
+    ]
 
 
 def _own_metrics(suite: Suite) -> tuple[OwnMetrics, ...]:
@@ -145,60 +156,6 @@ def _policy(suite: Suite, intents: Sequence[Intent]) -> GatePolicy:
 
 def _loading(path: Path, into: list[Intent]) -> Callable[[], None]:
     return lambda: into.append(load_intent(path))
-
-
-def _questions(intent: Intent, known: Mapping[str, Metric]) -> tuple[Question, ...]:
-    errors: list[ConfigError] = []
-    questions: list[Question] = []
-    claims = list(intent.claims)
-    if intent.all_metrics:
-        named = {(claim.metric, claim.condition) for claim in claims}
-        claims += [
-            Claim(intent.expect, metric.name, ALL, where=intent.where)
-            for metric in known.values()
-            if metric.headline and not metric.of_pair and (metric.name, ALL) not in named
-        ]
-    for claim in claims:
-        try:
-            questions.append(_question(intent, claim, known))
-        except ConfigError as error:
-            errors.append(error)
-    if errors:
-        raise ConfigMistakesError(tuple(errors))
-    return tuple(questions)
-
-
-def _question(intent: Intent, claim: Claim, known: Mapping[str, Metric]) -> Question:
-    metric = known.get(claim.metric)
-    if metric is None:
-        raise _unknown("metric", claim.metric, known, claim.where)
-    if claim.condition not in CONDITIONS:
-        raise _unknown("condition", claim.condition, CONDITIONS, claim.where)
-    direction = Direction(claim.direction) if claim.direction else metric.direction
-    if claim.expect is Expectation.IMPROVE and direction is Direction.NONE:
-        raise ConfigError(
-            f"{claim.metric} has no better side", where=claim.where, remedy="say `direction: lower` or `higher`"
-        )
-    worse = {Direction.LOWER: 1, Direction.HIGHER: -1, Direction.NONE: 0}[direction]
-    where = "" if claim.condition == ALL else f", {claim.condition.replace('_', ' ')}"
-    return Question(
-        claim, intent.name, title(metric) + where, metric.unit, worse, claim.size or Size(metric.practical_size)
-    )
-
-
-def title(metric: Metric) -> str:
-    """`lateral error at 2 s`: the metric's name as people say it."""
-    named, horizon = metric.name, _HORIZON.search(metric.name)
-    if horizon is None:
-        return named.replace("_", " ")
-    return f"{named[: horizon.start()].replace('_', ' ')} at {horizon[1]} s"
-
-
-def _unknown(what: str, name: str, known: Iterable[str], where: str) -> ConfigError:
-    names = list(known)
-    near = difflib.get_close_matches(name, names, 3, 0.5)
-    remedy = f"did you mean {', '.join(near)}?" if near else f"one of {', '.join(names[:12])}, …"
-    return ConfigError(f"there is no {what} {name}", where=where, remedy=remedy)
 
 
 def _is_optional(intent: Intent, question: Question) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, replace
 
 from harness.compare import COMPARE_VERSION, compare_traces, runtime_difference
@@ -120,14 +121,15 @@ def _compared(
             "expected": baseline_trace,
             "observed": candidate.trace_sha256,
             "checks": [asdict(check) for check in checks],
-            "noise": _noise_floors(trial, checks, store),
+            "noise": store.noise.digests(trial.replayer, trial.device_kind.value),
         }
     )
     recalled = store.find_checks(key)
     if recalled is not None:
         return recalled
-    expected = store.load_trace(baseline_trace)
-    observed = store.load_trace(candidate.trace_sha256)
+    # Most of what this takes is the digest of what was read, for which threads need not wait for each other.
+    with ThreadPoolExecutor(2) as both:
+        expected, observed = both.map(store.load_trace, (baseline_trace, candidate.trace_sha256))
     if difference := runtime_difference(expected, observed):
         raise DataError(
             f"the baseline was made by another runtime: {difference}",
@@ -140,20 +142,12 @@ def _compared(
             where=str(observed.segment),
             remedy="closet bless RUN --reason TEXT approves this run's traces, or --baseline MODEL replays both sides",
         )
-    if any(check.tolerance.noise for check in checks):
-        floor = store.noise.find(trial.replayer, trial.device_kind, str(observed.provenance.get("runtime", "")))
-        checks = resolve(checks, floor, expected, where=trial.name)
-    results = compare_traces(expected, observed, checks)
+    floor = store.noise.find(trial.replayer, trial.device_kind, str(observed.provenance.get("runtime", "")))
+    checks = resolve(checks, floor, expected, where=trial.name)
+    floors = {} if floor is None else {name: channel.worst for name, channel in floor.channels.items()}
+    results = compare_traces(expected, observed, checks, floors)
     store.remember_checks(key, results)
     return results
-
-
-def _noise_floors(trial: Trial, checks: tuple[Check, ...], store: Store) -> list[str]:
-    """The measurements that limits may follow from; none where no check follows the noise."""
-    if not any(check.tolerance.noise for check in checks):
-        return []
-    of = (trial.replayer, trial.device_kind.value)
-    return [floor.digest for floor in store.noise.floors() if (floor.replayer, floor.device_kind) == of]
 
 
 def _made_otherwise(expected: Trace, observed: Trace) -> str:

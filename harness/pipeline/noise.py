@@ -66,6 +66,7 @@ def measure_noise(
         priority=Priority.PROMPT,
         observer=observer,
         stop=stop,
+        runtimes=prepared.suite.runtimes,
     ) as replays:
         for count in threads or (0,):
             for number in range(repeats):

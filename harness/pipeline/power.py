@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import numpy as np
 
@@ -18,6 +19,7 @@ from harness.intent import Expectation, Intent, Size
 from harness.pipeline.intents import MEASURED, Declared
 from harness.pipeline.spreads import Spread, spread_key
 
+_NO_TAGS: Mapping[str, tuple[int, int]] = MappingProxyType({})
 _FORCE = "add segments, ask for more, or --force-intent"
 
 
@@ -39,13 +41,48 @@ class _Runs:
     segments: int
     routes: int
     spreads: Mapping[str, Spread]
+    tagged: Mapping[str, tuple[int, int]]
+
+    def of(self, condition: str, known: Spread | None) -> tuple[int, int, float]:
+        """Segments and routes that will have a value, and the share that has: told by a tag, or by earlier runs."""
+        if condition in self.tagged:
+            segments, routes = self.tagged[condition]
+            return segments, routes, max(segments, 1) / max(self.segments, 1)
+        share = min(known.answered, 1.0) if known else 1.0
+        return max(round(self.segments * share), 1), max(round(self.routes * share), 1), share
 
 
-def foresee(declared: Declared, segments: int, routes: int, spreads: Mapping[str, Spread]) -> tuple[Outlook, ...]:
-    """An outlook for each claim that is asked by name, on so many segments of so many routes."""
-    runs = _Runs(segments, routes, spreads)
+@dataclass(frozen=True, slots=True)
+class _Family:
+    """All questions of a run, each once: they are adjusted for each other."""
+
+    questions: tuple[Question, ...]
+    discovery: str
+
+    def level(self, alpha: float) -> float:
+        """How small p must be for what is to improve, where all that is to improve does."""
+        wanted = sum(question.claim.expect is Expectation.IMPROVE for question in self.questions)
+        p = np.ones(max(len(self.questions), 1))
+        p[: max(wanted - 1, 0)] = 0.0
+        return float(level_for_one(p, alpha, self.discovery)[-1])
+
+
+def foresee(
+    declared: Declared,
+    segments: int,
+    routes: int,
+    spreads: Mapping[str, Spread],
+    tagged: Mapping[str, tuple[int, int]] = _NO_TAGS,
+) -> tuple[Outlook, ...]:
+    """An outlook for each claim that is asked by name, on so many segments of so many routes.
+
+    `tagged` says of how many segments and routes a suite's own conditions hold.
+    """
+    runs = _Runs(segments, routes, spreads, tagged)
+    family = {each.column: each for questions in declared.questions for each in questions}
+    asked = _Family(tuple(family.values()), declared.discovery)
     return tuple(
-        _outlook(intent, question, questions, runs)
+        _outlook(intent, question, asked, runs)
         for intent, questions in zip(declared.intents, declared.questions, strict=True)
         for question in questions
         if question.claim in intent.claims
@@ -63,17 +100,18 @@ def refuse(outlooks: Sequence[Outlook]) -> None:
         raise ConfigMistakesError(tuple(errors))
 
 
-def _outlook(intent: Intent, question: Question, questions: Sequence[Question], runs: _Runs) -> Outlook:
-    claim, known = question.claim, runs.spreads.get(spread_key(question.claim.metric, question.claim.condition))
-    answered = min(known.answered, 1.0) if known else 1.0
-    count, places = max(round(runs.segments * answered), 1), max(round(runs.routes * answered), 1)
+def _outlook(intent: Intent, question: Question, asked: _Family, runs: _Runs) -> Outlook:
+    claim, known = question.claim, runs.spreads.get(spread_key(*question.column))
+    count, places, answered = runs.of(claim.condition, known)
     alpha = 1.0 - intent.confidence
-    level = _level(questions, alpha, intent.discovery)
+    level = asked.level(alpha)
     few = f"{counted(count, 'segment')} of {counted(places, 'route')}"
 
     def outlook(words: str, enough: bool | None) -> Outlook:
         return Outlook(intent.name, question.words, words, enough, claim.where)
 
+    if not count:
+        return outlook(f"the suite has no segment of `{claim.condition}`", False)
     if not runs.segments:
         return outlook(f"the suite has no segment for {MEASURED}", False)
     if not math.isfinite(could_show(claim.expect, 1.0, places, level, alpha)):
@@ -96,14 +134,6 @@ def _outlook(intent: Intent, question: Question, questions: Sequence[Question], 
     total = segments_needed(count, asked_for, smallest)
     more = "" if total is None else f": {about(math.ceil((total - count) / answered))} more segments would"
     return outlook(f"{can}, not {_words(size, question)}{more}", False)
-
-
-def _level(questions: Sequence[Question], alpha: float, discovery: str) -> float:
-    """How small p must be for what is to improve, where all that is to improve does."""
-    wanted = sum(question.claim.expect is Expectation.IMPROVE for question in questions)
-    p = np.ones(max(len(questions), 1))
-    p[: max(wanted - 1, 0)] = 0.0
-    return float(level_for_one(p, alpha, discovery)[-1])
 
 
 def _spread(question: Question, known: Spread | None) -> Size | None:

@@ -13,8 +13,9 @@ from harness.errors import ConfigError, ConfigMistakesError, NothingToRunError
 from harness.pipeline.intents import Declared, declare
 from harness.pipeline.judgement import REPLAY_CHECK
 from harness.pipeline.quarantine import Place, check_entries
+from harness.pipeline.questions import unknown_events
 from harness.pipeline.request import ModelChoice, Request
-from harness.pipeline.runtimes import known_healths, planned_runtimes
+from harness.pipeline.runtimes import check_choices, known_healths, planned_runtimes
 from harness.pipeline.selection import check_same, is_wanted, replayed_by, select
 from harness.plan import Case, make_plan
 from harness.recording.corpus_query import parse_query
@@ -77,6 +78,7 @@ def prepare(request: Request, store: Store) -> Prepared:
             lambda: _check_choices(suite, request),
             lambda: declared.append(declare(suite, request.intents)),
             lambda: check_entries(suite.quarantine),
+            lambda: check_choices(suite.runtimes, suite.where_devices),
             *(_check_served(suite, fleet, kind, healths) for kind in suite.device_kinds),
         ]
     )
@@ -129,7 +131,7 @@ def prepare(request: Request, store: Store) -> Prepared:
         for entry in models.values()
         if str(recording.segment) in replayed[entry.config.name]
     ]
-    runtimes = planned_runtimes(suite.device_kinds, fleet, healths)
+    runtimes = planned_runtimes(suite.device_kinds, fleet, healths, suite.runtimes)
     plan = make_plan(suite.name, cases, runtimes, suite.tags, suite.deadline_s)
     return Prepared(
         suite,
@@ -155,6 +157,7 @@ def check_suite(suite: Suite, fleet: Fleet | None) -> tuple[Place, ...]:
             *((lambda source=source: found.extend(select(source))) for source in suite.routes),
             *((lambda config=config: _check_replayer(config)) for config in suite.replayers),
             lambda: check_entries(suite.quarantine),
+            lambda: check_choices(suite.runtimes, suite.where_devices),
         ]
     )
     return tuple(
@@ -171,6 +174,9 @@ def _check_replayer(config: ReplayerConfig) -> None:
         raise ConfigError(f"unknown replayer {config.name}", where=config.where, remedy=f"one of {known}")
     if config.condition:
         parse_query(config.condition, where=config.where)
+    for check in config.checks:
+        if check.events is not None and (errors := unknown_events(check.events, config.where)):
+            raise ConfigMistakesError(tuple(errors))
     try:
         inputs_needed(config.name, config.options)
     except ConfigError as error:

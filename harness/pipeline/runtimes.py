@@ -8,17 +8,19 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 from harness.closet.canary import plain_runtime
 from harness.config import Fleet
-from harness.domain import DeviceKind, Health, ReplayJob
+from harness.domain import DeviceKind, Health, ReplayJob, RuntimeChoice
 from harness.errors import DataError, DeviceUnhealthyError, ErrorDescription
 from harness.pipeline.shelf import SHELF_FILE, SHELF_VARIABLE, open_shelf
-from harness.replay.runtime import runtime_key
+from harness.replay.runtime import named, runtime_key
 from harness.shelf import DeviceHealth
 from harness.trace import parse_trace
 
 UNKNOWN_RUNTIME = "as installed on the device"
+_NOTHING_CHOSEN: Mapping[DeviceKind, RuntimeChoice] = MappingProxyType({})
 _OF_MODELS = "onnxruntime="  # replayers that execute no model name something else, and it is part of their version
 
 
@@ -32,15 +34,37 @@ def known_healths(home: Path, fleet: Fleet, environment: Mapping[str, str] = os.
 
 
 def planned_runtimes(
-    kinds: Iterable[DeviceKind], fleet: Fleet, healths: Mapping[str, DeviceHealth]
+    kinds: Iterable[DeviceKind],
+    fleet: Fleet,
+    healths: Mapping[str, DeviceHealth],
+    choices: Mapping[DeviceKind, RuntimeChoice] = _NOTHING_CHOSEN,
 ) -> dict[DeviceKind, str]:
-    """The runtime of each kind: that of its healthy devices where they agree. Emulated ones are this machine's."""
-    return {kind: runtime_key() if kind is DeviceKind.EMULATED else _agreed(kind, fleet, healths) for kind in kinds}
+    """The runtime of each kind: that of its healthy devices where they agree. Emulated ones are this machine's.
+
+    What is chosen for a kind is part of it.
+    """
+    usual = RuntimeChoice()
+    return {
+        kind: named(
+            runtime_key(usual) if kind is DeviceKind.EMULATED else _agreed(kind, fleet, healths),
+            choices.get(kind, usual),
+        )
+        for kind in kinds
+    }
+
+
+def check_choices(choices: Mapping[DeviceKind, RuntimeChoice], where: str) -> None:
+    """ConfigError for a provider that this machine has not, which emulated workers are; a device says so itself."""
+    if DeviceKind.EMULATED in choices:
+        # Imported here, because onnxruntime takes its time and nearly nobody chooses.
+        from harness.replay.sessions import refuse_unavailable  # noqa: PLC0415
+
+        refuse_unavailable(choices[DeviceKind.EMULATED], where)
 
 
 def changed_runtime(job: ReplayJob, trace: Path, device: str) -> ErrorDescription | None:
     """What is wrong with a trace (of the right digest) that another runtime made than the one its job is known by."""
-    if job.runtime == UNKNOWN_RUNTIME:
+    if job.runtime.startswith(UNKNOWN_RUNTIME):
         return None
     try:
         made = parse_trace(trace.read_bytes(), where=str(trace), digest_checked=True)

@@ -50,6 +50,11 @@ def is_wanted(segment: str, only: tuple[str, ...]) -> bool:
     return not only or any(fnmatch.fnmatchcase(segment, f"*{pattern.replace('|', '/')}*") for pattern in only)
 
 
+def tagged_segments(suite: Suite, condition: str, segments: Sequence[SegmentId]) -> list[SegmentId]:
+    """The segments for which one of the suite's own conditions holds."""
+    return [segment for segment in segments if is_wanted(str(segment), suite.conditions[condition])]
+
+
 def select(source: RouteSource, home: Path | None = None) -> list[Recording]:
     """The recordings of a source. Its condition is checked, and held against the corpus index if `home` is given."""
     query = parse_query(source.condition, where=source.where) if source.condition else None

@@ -127,6 +127,7 @@ def swap_anew(folder: Path, store: Store, observer: Observer, stop: threading.Ev
                 priority=Priority.PROMPT,
                 observer=observer,
                 stop=stop,
+                runtimes=prepared.suite.runtimes,
             ) as replays,
         ):
             return run_swaps(results, prepared, store, replays)

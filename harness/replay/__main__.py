@@ -16,7 +16,7 @@ from harness.errors import ClosetError, ConfigError, DeviceError, ExitCode
 from harness.files import write_text
 from harness.replay import REPLAYERS
 from harness.replay.job import FORMAT, RESULT_NAME, Job, Outcome, Progress, ProgressLines, load_job, write_outcome
-from harness.replay.runtime import thread_count
+from harness.replay.runtime import choose, thread_count
 
 _EXAMPLE = """\
 example:
@@ -82,6 +82,7 @@ def _run(job: Job) -> int:
 
 
 def _attempt(job: Job, progress: Progress) -> tuple[dict[str, Outcome], int]:
+    choose(job.runtime)
     try:
         outcomes = _replayer(job.replayer)(job, thread_count(), progress)
     except ClosetError as error:

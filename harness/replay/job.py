@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from harness.domain import Json, canonical_json
+from harness.domain import Json, RuntimeChoice, canonical_json
 from harness.errors import ClosetError, ConfigError, DataError
 from harness.files import file_sha256
 from harness.trace import Trace, write_trace
@@ -17,8 +17,9 @@ from harness.trace import Trace, write_trace
 FORMAT = 1
 RESULT_NAME = "result.json"
 
+MOST_THREADS = 256
 _PROGRESS_EVERY_S = 0.25
-_KEYS = {"format", "segment", "replayer", "options", "recording", "replays", "output_folder", "cache_folder"}
+_KEYS = {"format", "segment", "replayer", "options", "recording", "replays", "output_folder", "cache_folder", "runtime"}
 _REPLAY_KEYS = {"job", "model", "provenance"}
 
 Progress: TypeAlias = Callable[[str, int, int], None]
@@ -45,6 +46,7 @@ class Job:
     replays: tuple[ReplayRequest, ...]
     output_folder: Path
     cache_folder: Path | None
+    runtime: RuntimeChoice = RuntimeChoice()  # noqa: RUF009 frozen, and what is usual
 
     def file(self, stem: str) -> tuple[str, Path] | None:
         """Name and path of a recording file by its stem, None when the job has none."""
@@ -103,6 +105,7 @@ def load_job(path: Path) -> Job:
     folder = path.resolve().parent
     recording = _paths(value.get("recording"), folder, "recording", mistakes)
     replays = _replays(value.get("replays"), folder, mistakes)
+    runtime = _runtime(value.get("runtime"), mistakes)
     if mistakes:
         raise ConfigError("; ".join(mistakes), where=str(path), remedy="python -m harness.replay --help shows a job")
     cache = value.get("cache_folder")
@@ -114,7 +117,21 @@ def load_job(path: Path) -> Job:
         replays,
         folder / value["output_folder"],
         folder / cache if cache else None,
+        runtime,
     )
+
+
+def _runtime(value: Any, mistakes: list[str]) -> RuntimeChoice:
+    usual = RuntimeChoice()
+    given = {} if value is None else value
+    if not isinstance(given, dict) or set(given) - {"provider", "threads"}:
+        mistakes.append("runtime must be a mapping of provider and threads")
+        return usual
+    provider, threads = given.get("provider", usual.provider), given.get("threads", usual.threads)
+    if not isinstance(provider, str) or not isinstance(threads, int) or not 1 <= threads <= MOST_THREADS:
+        mistakes.append(f"runtime: provider must be text, threads a whole number up to {MOST_THREADS}")
+        return usual
+    return RuntimeChoice(provider, threads)
 
 
 def _replays(value: Any, folder: Path, mistakes: list[str]) -> tuple[ReplayRequest, ...]:

@@ -8,6 +8,7 @@ from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 
+from harness.domain import RuntimeChoice
 from harness.errors import ConfigError
 
 # The widest of these that a processor has decides which kernels run, and so the last bits of a result.
@@ -15,11 +16,39 @@ _X86_LEVELS = ("amx_bf16", "avx512_bf16", "avx512_vnni", "avx512f", "avx2", "avx
 _ARM_LEVELS = ("i8mm", "bf16", "asimdhp", "asimddp", "asimd")
 
 
-@cache
-def runtime_key() -> str:
+_DEFAULT = RuntimeChoice()
+_CPU = "provider=cpu"
+_chosen = _DEFAULT
+
+
+def choose(choice: RuntimeChoice) -> None:
+    """From here on models are executed so in this process, which replays one job."""
+    global _chosen  # noqa: PLW0603 a process has one runtime, as it has one onnxruntime
+    _chosen = choice
+
+
+def chosen() -> RuntimeChoice:
+    """What models are executed by."""
+    return _chosen
+
+
+def runtime_key(choice: RuntimeChoice | None = None) -> str:
     """Library versions and instruction set: traces of one key are demanded equal, of two keys only close."""
+    return named(_machine_key(), choice or _chosen)
+
+
+def named(key: str, choice: RuntimeChoice) -> str:
+    """A key of the runtime that nobody chose anything of, as that of a choice."""
+    if choice.provider != _DEFAULT.provider:
+        provider = f"provider={choice.provider.removesuffix('ExecutionProvider').lower()}"
+        key = key.replace(_CPU, provider) if _CPU in key else f"{key} {provider}"
+    return key if choice.threads == _DEFAULT.threads else f"{key} threads={choice.threads}"
+
+
+@cache
+def _machine_key() -> str:
     libraries = " ".join(f"{name}={version(name)}" for name in ("onnxruntime", "numpy", "av"))
-    return f"{libraries} provider=cpu level=all machine={platform.machine()} isa={_instruction_set()}"
+    return f"{libraries} {_CPU} level=all machine={platform.machine()} isa={_instruction_set()}"
 
 
 def thread_count() -> int:

@@ -1,4 +1,4 @@
-"""Models that run. The only owner of onnxruntime: one thread a session, no spinning, sequential, CPU."""
+"""Models that run. The only owner of onnxruntime: sequential, no spinning; one thread a session, CPU, unless chosen."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ import numpy as np
 import numpy.typing as npt
 import onnxruntime as ort
 
-from harness.errors import DataError, ProductCrashError
+from harness.domain import RuntimeChoice
+from harness.errors import ConfigError, DataError, ProductCrashError
+from harness.replay.runtime import chosen
 
 Tensor: TypeAlias = npt.NDArray[Any]
 
@@ -84,17 +86,30 @@ class Session:
         return sum(later) / len(later), max(later)
 
 
+def refuse_unavailable(choice: RuntimeChoice, where: str) -> None:
+    """ConfigError, naming those there are, where this onnxruntime has no such execution provider."""
+    there = ort.get_available_providers()
+    if choice.provider not in there:
+        raise ConfigError(
+            f"onnxruntime {ort.__version__} has no {choice.provider} here",
+            where=where,
+            remedy=f"one of {', '.join(there)}",
+        )
+
+
 def load_session(path: Path, name: str) -> Session:
-    """Load an ONNX file; DataError when it is not one that this onnxruntime can run."""
+    """Load an ONNX file for the chosen runtime; DataError when it is not one that this onnxruntime can run."""
+    choice = chosen()
+    refuse_unavailable(choice, "runtime")
     options = ort.SessionOptions()
-    options.intra_op_num_threads = 1
+    options.intra_op_num_threads = choice.threads
     options.inter_op_num_threads = 1
     options.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
     options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_ALL
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.log_severity_level = 4
     try:
-        session = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        session = ort.InferenceSession(str(path), options, providers=[choice.provider])
     except Exception as error:
         raise DataError(
             f"not a model that onnxruntime {ort.__version__} can load: {_first_line(error)}",

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from junitparser import Error, Failure, Skipped
+from junitparser import Error, Failure, Properties, Property, Skipped
 from junitparser.xunit2 import TestCase, TestSuite
 
 from harness.intent import Action, ClaimResult, Standing
 from harness.report.budget import TEXT_LIMIT, Budget, clean
+from harness.report.trials import counted
 from harness.verdict import RunRecord, claim_action
 
 _MESSAGE_LIMIT = 300
@@ -33,7 +34,7 @@ def render_claims(record: RunRecord) -> str:
     return "\n\n".join(blocks)
 
 
-def claims_suite(record: RunRecord, budget: Budget, *, output: bool = True) -> TestSuite:
+def claims_suite(record: RunRecord, budget: Budget, *, with_properties: bool = True, output: bool = True) -> TestSuite:
     """A testcase a claim: what closes the gate fails, what could not be judged is an error, a warning is skipped."""
     suite = TestSuite(clean(f"{record.suite}.claims", _MESSAGE_LIMIT))
     suite.timestamp = clean(record.started_at, _MESSAGE_LIMIT)
@@ -41,6 +42,11 @@ def claims_suite(record: RunRecord, budget: Budget, *, output: bool = True) -> T
         case = TestCase(
             clean(claim.name, _MESSAGE_LIMIT), clean(f"{record.suite}.claims.{claim.intent}", _MESSAGE_LIMIT), 0.0
         )
+        if with_properties:
+            element = Properties()
+            for name, value in claim_properties(claim):
+                element.add_property(Property(name, clean(value, _MESSAGE_LIMIT)))
+            case.append(element)
         action = claim_action(record, claim.standing)
         message = clean(f"{claim.answer.value}: {claim.words}".split("\n", 1)[0], _MESSAGE_LIMIT)
         outcome: Error | Failure | Skipped | None = None
@@ -85,4 +91,52 @@ def _text(claim: ClaimResult) -> list[str]:
     answer = f"{claim.answer.value}: {claim.words}" if claim.words else claim.answer.value
     first, newline, rest = answer.partition("\n")
     told = first + (expected if claim.standing is not Standing.HOLDS else "") + newline + rest
-    return [clean(text, TEXT_LIMIT) for text in (claim.figures, told) if text]
+    return [clean(text, TEXT_LIMIT) for text in (claim.figures, told, drive_words(claim)) if text]
+
+
+def drive_words(claim: ClaimResult) -> str:
+    """What the recorded drives score by the same measure, and what was excused for it; "" where neither is known."""
+    parts = []
+    if claim.human is not None:
+        parts.append(f"the recorded drive itself: {_plain(claim.human)} {claim.unit}".rstrip())
+    if claim.excused or claim.baseline_excused:
+        frames, segments = counted(claim.excused, "frame"), counted(claim.excused_segments, "segment")
+        parts.append(
+            f"it fails as well in {frames} of {segments} that the candidate fails: they count as passed (of the "
+            f"baseline {claim.baseline_excused})"
+        )
+    return "; ".join(parts)
+
+
+def _plain(value: float) -> str:
+    """Three digits that count, with a real minus sign."""
+    return f"{value:.3g}".replace("-", "−")
+
+
+def claim_properties(claim: ClaimResult) -> list[tuple[str, str]]:
+    """A claim's numbers, as properties of its testcase; those that are not known are left out."""
+    known = {
+        "answer": claim.answer.value,
+        "declared": claim.expect.value,
+        "metric": claim.metric,
+        "condition": claim.condition,
+        "unit": claim.unit,
+        "segments": claim.segments,
+        "routes": claim.routes,
+        "candidate": claim.candidate,
+        "baseline": claim.baseline,
+        "effect": claim.effect,
+        "adjusted_p": claim.adjusted_p,
+        "equivalence_p": claim.equivalence_p,
+        "smallest": claim.smallest,
+        "more_segments": claim.more_segments,
+        "human": claim.human,
+        "excused": claim.excused or None,
+        "excused_segments": claim.excused_segments or None,
+        "baseline_excused": claim.baseline_excused or None,
+    }
+    return [
+        (name, f"{value:.6g}" if isinstance(value, float) else str(value))
+        for name, value in known.items()
+        if value is not None and value != ""
+    ]

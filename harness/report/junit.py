@@ -92,7 +92,7 @@ def render_dialect(record: RunRecord, dialect: Dialect, page_url: str) -> str:
         suite.add_testcases(cases)
         root.append(suite)
     if record.claims:
-        root.append(claims_suite(record, budget, output=dialect.output))
+        root.append(claims_suite(record, budget, with_properties=dialect.properties, output=dialect.output))
     root.update_statistics()
     return _canonical(root)
 

@@ -9,6 +9,7 @@ from harness.domain import QuarantineEntry
 from harness.explanation import Explained
 from harness.report.budget import clean
 from harness.report.claims import render_claims
+from harness.report.execution import render_execution
 from harness.report.trials import counted, devices_of, in_a_line, trial_text
 from harness.report.why import render_why
 from harness.verdict import Attempt, Closeness, JobResult, RunRecord, Verdict, gate
@@ -22,6 +23,8 @@ def render_summary(record: RunRecord, run_folder: str, explained: Explained | No
     """The whole run as plain text; `run_folder` is how the reader reaches it, `explained` why its trials moved."""
     decided = gate(record)
     blocks = [header(record), tally(record)]
+    if times := render_execution(record):
+        blocks.append(times)
     for verdict in (Verdict.FAIL, Verdict.ERROR, Verdict.QUARANTINED):
         trials = [result for result in record.results if result.verdict is verdict]
         blocks += [trial_block(result, record, run_folder) for result in trials[:_SHOWN_TRIALS]]

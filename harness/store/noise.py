@@ -16,6 +16,7 @@ class NoiseLedger:
         self.path = path
         self._content = b""
         self._floors: tuple[NoiseFloor, ...] = ()
+        self._digests: dict[tuple[str, str], list[str]] = {}
 
     def add(self, floor: NoiseFloor) -> None:
         """Keep a measurement."""
@@ -42,7 +43,16 @@ class NoiseLedger:
                 parse_floor(line, where=f"{self.path}:{number}") for number, line in enumerate(lines, 1)
             )
             self._content = content
+            self._digests = {}
         return self._floors
+
+    def digests(self, replayer: str, device_kind: str) -> list[str]:
+        """What names every measurement of a replayer on a kind of device, oldest first."""
+        of = (replayer, device_kind)
+        floors = self.floors()
+        if of not in self._digests:
+            self._digests[of] = [floor.digest for floor in floors if (floor.replayer, floor.device_kind) == of]
+        return self._digests[of]
 
     def find(self, replayer: str, device_kind: str, runtime: str) -> NoiseFloor | None:
         """The floor that counts; None where nothing was measured."""

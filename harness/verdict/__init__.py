@@ -9,6 +9,7 @@ from harness.verdict.decision import (
     judge,
     planned_name,
 )
+from harness.verdict.execution import BASELINE, BUDGETS_MS, CANDIDATE, ExecutionTime, Untimed, execution_time, side_time
 from harness.verdict.record import (
     RECORD_FORMAT,
     RunRecord,
@@ -35,6 +36,9 @@ from harness.verdict.results import (
 )
 
 __all__ = [
+    "BASELINE",
+    "BUDGETS_MS",
+    "CANDIDATE",
     "FIRST_TO_MOVE",
     "NOT_RUN",
     "OUR_BUG",
@@ -45,6 +49,7 @@ __all__ = [
     "CheckResult",
     "Closeness",
     "Confirmation",
+    "ExecutionTime",
     "Finding",
     "FindingKind",
     "Gate",
@@ -54,9 +59,11 @@ __all__ = [
     "Reweighed",
     "RunRecord",
     "Severity",
+    "Untimed",
     "Verdict",
     "claim_action",
     "excuse",
+    "execution_time",
     "gate",
     "judge",
     "parse_record",
@@ -64,4 +71,5 @@ __all__ = [
     "record_schema",
     "redecide",
     "render_record",
+    "side_time",
 ]

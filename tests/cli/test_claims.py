@@ -40,6 +40,20 @@ def test_an_intent_that_the_segments_cannot_answer_is_refused(desk: Desk, intent
     assert json.loads(out)["claims"][0]["enough"] is False
 
 
+def test_a_folder_or_a_pattern_means_all_of_its_intents(desk: Desk):
+    folder = desk.folder / "intents"
+    folder.mkdir()
+    for number in (2, 1):
+        (folder / f"{number}.yaml").write_text(f"intent: number {number}\n{INTENT}")
+    for meant in (folder, folder / "*.yaml", folder / "[12].yaml"):
+        code, out, _ = desk.closet("check", desk.suite, "--intent", meant, "--force-intent", "--json")
+        assert code == 0
+        assert [claim["intent"] for claim in json.loads(out)["claims"]] == ["number 1", "number 2"]
+    code, _, err = desk.closet("check", desk.suite, "--intent", folder / "x*.yaml")
+    assert code == 2
+    assert "no intent is meant by" in err
+
+
 def test_a_suite_without_an_intent_says_nothing_of_one(desk: Desk):
     code, out, _ = desk.closet("check", desk.suite)
     assert code == 0

@@ -74,6 +74,21 @@ def test_so_much_more_as_a_share(counts: list[tuple[int, int]], answer: Answer):
     found = judge_budget(MORE, "made", spent(*counts))
     assert found.answer is answer
     assert ("not surely" in found.words) is (answer is Answer.INCONCLUSIVE)
+    assert ("would settle it" in found.words) is bool(found.more_segments)
+    assert found.more_segments is None or answer is Answer.INCONCLUSIVE
+
+
+def test_what_would_settle_a_share():
+    """So many more segments with the same rates, and one step fewer would not."""
+    found = judge_budget(MORE, "made", spent((12, 6), (8, 6), (2, 2), (2, 2)))
+    assert found.answer is Answer.INCONCLUSIVE
+    assert found.more_segments is not None
+    times = found.more_segments // 4
+    assert f"about {found.more_segments} more segments of the same rates would settle it" in found.words
+    once_more = [(12, 6), (8, 6), (2, 2), (2, 2)]
+    settled = judge_budget(MORE, "made", spent(*once_more * (times + 2)))
+    assert settled.answer is Answer.OVER_BUDGET
+    assert judge_budget(MORE, "made", spent(*once_more * times)).answer is Answer.INCONCLUSIVE
 
 
 def test_so_much_more_as_a_number_is_a_count():

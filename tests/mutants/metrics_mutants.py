@@ -195,8 +195,19 @@ METRIC_MUTANTS: tuple[MetricMutant, ...] = (
         "return replace(metrics, table=_extremes(metrics, score, ours))",
         "return metrics",
     ),
-    MetricMutant("emulated time is time", f"{_M}/execution", "kind is DeviceKind.EMULATED or ", ""),
-    MetricMutant("the worst time is free", f"{_M}/execution", " or worst_ms > most_worst_ms", ""),
+    MetricMutant("an emulated worker has a budget", f"{_M}/execution", " and kind is not DeviceKind.EMULATED", ""),
+    MetricMutant("the worst time is free", "verdict/execution", " or self.worst_ms > most_worst_ms", ""),
+    MetricMutant(
+        "features that were kept took no time", "verdict/execution", 'measurements.get("features_reused")', "False"
+    ),
+    MetricMutant("any attempt's time", "verdict/execution", "made[-1].measurements", "made[0].measurements"),
+    MetricMutant("a failed attempt's time", "verdict/execution", " and attempt.error is None", ""),
+    # Lane changes.
+    MetricMutant("a change is over at once", "compare/lane_changes", "_LEAST_ROWS = 10", "_LEAST_ROWS = 1"),
+    MetricMutant("a change does not fade", "compare/lane_changes", "_FADE_ROWS = 20", "_FADE_ROWS = 0"),
+    MetricMutant("cut off is given up", "compare/lane_changes", "stop == len(changing) and not finished", "False"),
+    MetricMutant("never sure that it is over", "compare/lane_changes", "_DONE_BELOW = 0.02", "_DONE_BELOW = 0.0"),
+    MetricMutant("to the left only", "compare/lane_changes", "[:, [_LEFT, _RIGHT]]", "[:, [_LEFT, _LEFT]]"),
     # The driven path.
     MetricMutant("mounted the other way", f"{_D}/motion", "rotation_of_rpy(*rpy).T", "rotation_of_rpy(*rpy)"),
     MetricMutant(

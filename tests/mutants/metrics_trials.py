@@ -7,17 +7,29 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 import numpy as np
 
+from harness.compare.lane_changes import count_lane_changes
 from harness.compare.metrics import execution_values, pair_metrics, segment_metrics
 from harness.compare.metrics.horizon import PLAN_T_S
 from harness.compare.metrics.tally import Forecasts, Series, calibrate, tabulate
 from harness.domain import Check, DeviceKind, Tolerance
+from harness.errors import ErrorDescription
 from harness.replay.driven import driven_trace
-from harness.trace import Trace
+from harness.trace import Channel, Trace
+from harness.verdict import (
+    CANDIDATE,
+    Attempt,
+    ExecutionTime,
+    JobResult,
+    Untimed,
+    Verdict,
+    execution_time,
+    side_time,
+)
 from tests.compare.metrics.made import BEND, CRUISE, lanes, plan_of, truth
 from tests.replay.driven_logs import circle, drive_log, sine, straight
 
@@ -27,7 +39,7 @@ N = 240
 AT = np.arange(N) * 0.05
 NEAR = (Check("plan", ("position.*",), Tolerance(absolute=0.1)), Check("all", ("*",), Tolerance(absolute=1.0)))
 SAID = "meta__disengagePredictions__"
-MEASURED = {"model_execution_mean_ms": 20.0, "model_execution_max_ms": 51.0, "frames": 1200.0}
+TOOK = ExecutionTime(20.0, 51.0, 1200)
 
 
 def trials() -> Iterator[Trial]:
@@ -39,6 +51,7 @@ def trials() -> Iterator[Trial]:
     yield from _action_trials()
     yield from _lane_trials()
     yield from _forecast_trials()
+    yield from _lane_change_trials()
     yield from _pair_trials()
     yield from _driven_trials()
 
@@ -234,9 +247,47 @@ def _forecast_trials() -> Iterator[Trial]:
     sees = plan_of(leads, leadsV3__prob=sure, leadsV3__x=np.full((N, 3, 6), 31.52), leadsV3__v=np.full((N, 3, 6), 20.0))
     yield "lead", 0.0, 1e-6, told(sees, leads, "lead_distance_error")
     yield "lead in two seconds", 0.0, 1e-9, told(sees, leads, "lead_brier_2s")
-    device = execution_values(MEASURED, "driving_model", DeviceKind.TIZI)
+    device = execution_values(TOOK, "driving_model", DeviceKind.TIZI)
     yield "over its time", 1.0, 0, device["model_execution_over"].value
-    yield "emulated", 0, 0, float(len(execution_values(MEASURED, "driving_model", DeviceKind.EMULATED)))
+    yield "emulated", 2, 0, float(len(execution_values(TOOK, "driving_model", DeviceKind.EMULATED)))
+
+    attempts = (attempt(40.0), attempt(20.0), attempt(30.0, failed=True))
+    result = JobResult("t", "s", "driving_model", "mici", Verdict.PASS, attempts=attempts)
+    timed = side_time(result, CANDIDATE)
+    yield "time of the attempt that gave the trace", 20.0, 0, getattr(timed, "mean_ms", -1.0)
+    kept = execution_time({**attempts[0].measurements, "features_reused": 1.0})
+    yield "time of a policy alone", 1.0, 0, float(kept is Untimed.FEATURES)
+
+
+def attempt(mean_ms: float, *, failed: bool = False) -> Attempt:
+    """A try of the candidate that took so long a frame."""
+    measured = {"model_execution_mean_ms": mean_ms, "model_execution_max_ms": 51.0, "frames": 1200.0}
+    error = ErrorDescription("DeviceTimeoutError", "too long") if failed else None
+    return Attempt(CANDIDATE, "mici-01", 1, 0.0, 1.0, error, measurements=measured)
+
+
+def lane_changes(asked: Iterable[int], over: Iterable[int], rows: int = 200) -> Trace:
+    """A trace of a change to the right: rows in which it is asked for, and in which the model thinks it over."""
+    ids = np.arange(rows, dtype=np.int64)
+    desire, state = np.zeros(rows, np.int8), np.zeros((rows, 8), np.float32)
+    desire[list(asked)] = 4
+    state[:, 4] = 0.9
+    state[list(over), 4] = 0.01
+    channels = {"desire": Channel("desire", "", desire), "meta.desireState": Channel("meta.desireState", "", state)}
+    return Trace("driving_model", "s", ids, ids * 50_000_000, channels, {})
+
+
+def _lane_change_trials() -> Iterator[Trial]:
+    for name, made, begun, aborted in (
+        ("finished", lane_changes(range(10, 51), range(30, 200)), 1, 0),
+        ("ended while it faded", lane_changes(range(10, 50), range(30, 200)), 1, 1),
+        ("over too soon to count", lane_changes(range(10, 40), range(10, 19)), 1, 1),
+        ("cut off", lane_changes(range(180, 200), ()), 0, 0),
+        ("never over", lane_changes(range(10, 150), ()), 1, 1),
+    ):
+        found = count_lane_changes(made)
+        yield f"lane change {name}, begun", begun, 0, -1.0 if found is None else found.begun
+        yield f"lane change {name}, given up", aborted, 0, -1.0 if found is None else found.aborted
 
 
 def _pair_trials() -> Iterator[Trial]:

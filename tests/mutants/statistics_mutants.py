@@ -91,6 +91,12 @@ STATISTICS_MUTANTS: tuple[StatisticsMutant, ...] = (
         ),
     ),
     *_of(
+        f"{_STATISTICS}/family.py",
+        ("what is asked twice is two questions", "if hypothesis not in places:", "if True:"),
+        ("each intent is a family", "level_for_one(adjusted, member.alpha, method)[rows]", "adjusted[rows]"),
+        ("all are as sure as the first", "member.alpha, method)", "members[0].alpha, method)"),
+    ),
+    *_of(
         f"{_STATISTICS}/rates.py",
         ("McNemar of one side", "return min(2.0 * float(bdtr(", "return min(1.0 * float(bdtr("),
         ("exposure is ignored", "odds = allowed_ratio * exposure_ratio", "odds = allowed_ratio"),
@@ -142,24 +148,27 @@ STATISTICS_MUTANTS: tuple[StatisticsMutant, ...] = (
             "if not_worse_p <= alpha:",
         ),
         (
+            "no value is a value",
+            "    if not segments:\n        return found\n",
+            "    if not segments:\n        return replace(found, answer=Answer.EQUIVALENT)\n",
+        ),
+    ),
+    *_of(
+        f"{_STATISTICS}/questions.py",
+        (
             "a guard of the wrong side",
             "[towards > 0, towards < 0], [below, above]",
             "[towards > 0, towards < 0], [above, below]",
         ),
         (
             "questions are not adjusted",
-            "adjusted = adjusted_p(p, discovery)\n    spans",
-            "adjusted = p.copy()\n    spans",
+            "        p,\n        adjusted.p,\n",
+            "        p,\n        p,\n",
         ),
         (
             "an amount is a share",
             "amounts = np.array([0.0 if each.size.relative else each.size.amount for each in questions])",
             "amounts = np.array([0.0 for each in questions])",
-        ),
-        (
-            "no value is a value",
-            "    if not segments:\n        return found\n",
-            "    if not segments:\n        return replace(found, answer=Answer.EQUIVALENT)\n",
         ),
     ),
     *_of(

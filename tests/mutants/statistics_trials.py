@@ -16,6 +16,7 @@ from harness.compare.budgets import Spent, judge_budget
 from harness.compare.statistics import Look, Pairs, Question, judge_claims, sum_routes
 from harness.compare.statistics.bootstrap import bca_ends, bootstrap_intervals
 from harness.compare.statistics.discovery import adjusted_p, level_for_one
+from harness.compare.statistics.family import Member, adjust_family
 from harness.compare.statistics.rates import mcnemar_p, rate_above_p
 from harness.compare.statistics.sequential import above_zero_p, always_valid_p, confidence_sequence
 from harness.compare.statistics.signflip import sign_flip_p
@@ -49,9 +50,9 @@ def _single(candidate: np.ndarray, baseline: np.ndarray) -> Pairs:
     return Pairs(names, names, candidate[:, None], baseline[:, None])
 
 
-def _asked(expect: Expectation = IMPROVE, size: Size | None = None, worse: int = 1) -> Question:
+def _asked(expect: Expectation = IMPROVE, size: Size | None = None, worse: int = 1, metric: str = "m") -> Question:
     size = size or Size(0.03, relative=True)
-    return Question(Claim(expect, "m", "all", size), "made", "error", "m", worse, size)
+    return Question(Claim(expect, metric, "all", size), "made", "error", "m", worse, size)
 
 
 def _moved(by: float, spread: float = 0.1, seed: int = 1) -> Pairs:
@@ -104,6 +105,18 @@ def _tests() -> Iterator[Trial]:
         "three equal segments",
         "0.125",
         lambda: equivalence_p(sums := sum_routes(_single(A[:3], A[:3])), sums.count)[0],
+    )
+    members = [Member(p[:2], ("a", "b"), 0.05), Member(p[[2, 3, 0]], ("c", "d", "a"), 0.01)]
+    family = adjust_family(members, "by")
+    yield (
+        "two intents are one family",
+        "0.0083 0.0417 | 0.1111 0.4167 0.0083 of 4",
+        lambda: " | ".join(" ".join(f"{each:.4f}" for each in part.p) for part in family) + f" of {family[0].asked}",
+    )
+    yield (
+        "levels in a family",
+        "0.0120 0.0120 | 0.0024 0.0024 0.0012",
+        lambda: " | ".join(" ".join(f"{each:.4f}" for each in part.level) for part in family),
     )
     clustered = sum_routes(pairs_of(Design(12, 3, 1.0), np.repeat([1.0, 2.0, 4.0], 4)[:, None]))
     yield "the spread of routes", "0.8819", lambda: f"{standard_error(clustered.difference, clustered.count)[0]:.4f}"
@@ -189,7 +202,7 @@ def _answers() -> Iterator[Trial]:
     noise = differences(Design(24, 9), 30, np.random.default_rng(6))
     moved = _moved(0.6, 0.75)
     many = pairs_of(Design(24, 9), np.concatenate([moved.candidate - moved.baseline, noise], axis=1))
-    yield "among many", "INCONCLUSIVE", lambda: _answer(many, *[_asked()] * 31)
+    yield "among many", "INCONCLUSIVE", lambda: _answer(many, *(_asked(metric=f"m{number}") for number in range(31)))
     yield "on its own", "PROVED worse", lambda: _answer(moved)
     alike = pairs_of(Design(60, 5, 1.0), np.repeat([0.4, 0.5, 0.6, 0.5, 0.4], 12)[:, None])
     yield "minutes of five drives", "INCONCLUSIVE", lambda: _answer(alike)

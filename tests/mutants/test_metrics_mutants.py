@@ -15,7 +15,7 @@ from tests.mutants.metrics_mutants import METRIC_MUTANTS, QUICK, MetricMutant
 from tests.mutants.metrics_trials import trials
 
 ROOT = Path(__file__).parents[2]
-PACKAGES = ("compare", "replay")
+PACKAGES = ("compare", "replay", "verdict")
 # Some distributions install a package called `tests`, which would go before a folder without an __init__.py.
 PROGRAM = f"""
 import runpy, sys, types

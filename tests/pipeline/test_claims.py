@@ -14,7 +14,7 @@ from harness.pipeline.claims import judge_run
 from harness.pipeline.resume import check_same_run
 from harness.pipeline.runs import JUNIT, SUMMARY, load_run
 from harness.pipeline.spreads import load_spreads
-from harness.verdict import FindingKind, RunRecord, Verdict, gate
+from harness.verdict import BASELINE, CANDIDATE, Attempt, FindingKind, JobResult, RunRecord, Verdict, gate
 from tests.pipeline.made_corpus import SUITE, Corpus, Fault, make_corpus, none, off_by
 
 IMPROVE = "expect: improve\nmetrics: {lateral_error_2s: 10 %}\n"
@@ -79,7 +79,7 @@ def test_nearer_to_the_driven_path_is_proved_better(corpus: Corpus):
 
 
 def test_the_other_way_is_proved_worse_and_closes_the_gate(corpus: Corpus):
-    record = run(corpus, IMPROVE.replace("10 %", "{size: 10 %, direction: higher}"), NEAR, FAR)
+    record = run(corpus, IMPROVE, FAR, NEAR, model="other")
     claim = only_claim(record)
     assert claim.answer is Answer.WORSE
     assert len(claim.worst) == 3
@@ -123,7 +123,85 @@ def test_what_the_candidate_has_no_trace_of_is_not_left_out(corpus: Corpus):
     crashed = [replace(record.results[0], candidate_trace=""), *record.results[1:]]
     (claim,) = judge_run(prepared, {result.name: result for result in crashed}, corpus.store, run="crashed")
     assert (claim.answer, claim.segments) == (Answer.INCONCLUSIVE, 7)
+    assert f"\nlost in {record.results[0].segment}" in claim.words
     assert "1 segment lost the value that the baseline has" in claim.words
+
+
+def timed(result: JobResult, candidate_ms: float, baseline_ms: float, **more: float) -> JobResult:
+    """The result as if both sides had been replayed just now."""
+    measured = {"frames": 80.0, "model_execution_max_ms": 9.0, **more}
+    attempts = tuple(
+        Attempt(side, "mici-01", 1, 0.0, 1.0, measurements={**measured, "model_execution_mean_ms": mean_ms})
+        for side, mean_ms in ((CANDIDATE, candidate_ms), (BASELINE, baseline_ms))
+    )
+    return replace(result, attempts=attempts)
+
+
+def test_times_of_attempts_are_claimed_by_kind_of_device(corpus: Corpus):
+    intent = "expect: improve\nmetrics: {model_execution_mean: 10 %}\nguard: {model_execution_worst: 5 %}\n"
+    recalled = run(corpus, intent, NEAR, FAR)
+    assert [claim.name for claim in recalled.claims] == [
+        f"model execution {part}, emulated" for part in ("mean", "worst")
+    ]
+    assert {claim.answer for claim in recalled.claims} == {Answer.NO_DATA}
+    assert recalled.claims[0].words == (
+        "no time was measured on both sides: the baseline of 8 segments was recalled from the store (--fresh replays "
+        "it); the candidate of 8 segments was recalled from the store (--fresh replays it)"
+    )
+    assert gate(recalled).exit_code is ExitCode.NO_VERDICT
+    _, prepared = corpus.prepared(corpus.folder / "intent.yaml")
+    faster = {each.name: timed(each, 8.0 + 0.1 * n, 10.0) for n, each in enumerate(recalled.results)}
+    mean, worst = judge_run(prepared, faster, corpus.store, run="timed")
+    assert (mean.answer, mean.segments, mean.unit) == (Answer.BETTER, 8, "ms")
+    assert mean.candidate == pytest.approx(8.35)
+    assert worst.answer is Answer.EQUIVALENT
+    name = recalled.results[0].name
+    policy_alone = {**faster, name: timed(recalled.results[0], 8.0, 10.0, features_reused=1.0)}
+    mean, _ = judge_run(prepared, policy_alone, corpus.store, run="timed")
+    assert mean.segments == 7
+    assert "not timed: the baseline of 1 segment was replayed on vision features that were kept" in mean.words
+    crashed = {**faster, name: replace(faster[name], candidate_trace="")}
+    mean, _ = judge_run(prepared, crashed, corpus.store, run="timed")
+    assert (mean.answer, mean.segments) == (Answer.INCONCLUSIVE, 7)
+    assert "1 segment lost the value that the baseline has" in mean.words
+
+
+def test_a_condition_of_the_suites_own_is_claimed_like_any_other(corpus: Corpus):
+    rain = [drive.route.log_id for drive in corpus.drives[:7]]
+    suite = f"{SUITE}conditions: {{rain: [{', '.join(rain)}]}}\n"
+    intent = "expect: improve\nmetrics: {lateral_error_2s: {size: 10 %, where: rain}}\n"
+    claim = only_claim(run(corpus, intent, NEAR, FAR, text=suite))
+    assert (claim.answer, claim.segments, claim.name) == (Answer.BETTER, 7, "lateral error at 2 s, rain")
+    (corpus.folder / "weather.yaml").write_text(f"rain: [{rain[0]}]\n")
+    claim = only_claim(run(corpus, intent, NEAR, FAR, text=f"{SUITE}conditions: weather.yaml\n"))
+    assert (claim.answer, claim.segments) == (Answer.INCONCLUSIVE, 1)
+    with pytest.raises(ConfigMistakesError, match="night is a condition already"):
+        run(corpus, intent, NEAR, FAR, text=f"{SUITE}conditions: {{night: [x], rain: [x]}}\n")
+
+
+def test_why_there_are_no_data_is_told(corpus: Corpus):
+    intent = "expect: improve\nmetrics: {lateral_error_2s: {where: standstill}, lane_keeping: }\n"
+    still, lanes = run(corpus, intent, NEAR, FAR).claims
+    assert still.words.startswith("no segment has a value: in none is there a frame of `standstill`; add segments")
+    assert lanes.words.startswith("no segment has a value: the traces or the logs have not what it takes")
+
+
+def test_two_intents_are_one_family(corpus: Corpus):
+    """The same question twice is one; another one makes both harder, in whichever file it stands."""
+    alone = only_claim(run(corpus, IMPROVE, NEAR, FAR))
+    files = []
+    for number, text in enumerate((IMPROVE, IMPROVE, IMPROVE.replace("lateral_error_2s", "fde_2s"))):
+        files.append(corpus.folder / f"one of {number}.yaml")
+        files[-1].write_text(text)
+    _, prepared = corpus.prepared(*files[:2])
+    results = {result.name: result for result in run(corpus, IMPROVE, NEAR, FAR).results}
+    same = judge_run(prepared, results, corpus.store, run="same")
+    assert [claim.adjusted_p for claim in same] == [alone.adjusted_p] * 2
+    _, prepared = corpus.prepared(*files)
+    both = judge_run(prepared, results, corpus.store, run="both")
+    assert both[0].p == alone.p
+    assert both[0].adjusted_p == pytest.approx(1.5 * (alone.p or 0.0))  # of two alike, by Benjamini and Yekutieli
+    assert "among 2 questions" in both[0].words
 
 
 OWN = """

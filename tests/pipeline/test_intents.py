@@ -11,9 +11,10 @@ from harness.compare.metrics import METRICS
 from harness.config import load_suite
 from harness.errors import ConfigMistakesError, DataError
 from harness.intent import NIGHTLY_POLICY, PR_POLICY, RELEASE_POLICY, Action, Answer, Size
-from harness.pipeline.intents import EVERY_METRIC, Declared, declare, title
+from harness.pipeline.intents import EVERY_METRIC, Declared, declare
 from harness.pipeline.looks import open_looks
 from harness.pipeline.power import foresee, refuse
+from harness.pipeline.questions import title
 from harness.pipeline.spreads import SPREADS_FILE, Spread, load_spreads
 
 SUITE = """\
@@ -70,8 +71,50 @@ def test_questions(tmp_path: Path):
     assert (comfort.worse, comfort.size) == (-1, Size(0.01, relative=True))
     assert found.planned_names == tuple(f"intent0: {each.words}" for each in (first, sharp, comfort))
     assert {claim.answer for claim in found.planned} == {Answer.NO_DATA}
-    turned = declared(tmp_path, "expect: improve\nmetrics: {comfort: {direction: lower}}\n")
-    assert turned.questions[0][0].worse == 1
+    chosen = declared(tmp_path, "expect: improve\nmetrics: {lateral_bias_2s: {direction: lower}}\n").questions[0][0]
+    assert (chosen.worse, chosen.words) == (1, "lateral bias at 2 s (lower is better, as declared)")
+
+
+REFUSED = [
+    (
+        "metrics: {comfort: {direction: lower}}",
+        "comfort is better higher: with `direction: lower` what got",
+    ),
+    ("metrics: {lateral_error_2s: 200 %}", "lateral_error_2s is never below 0 and cannot fall by 200 %"),
+    ("metrics: {comfort: 1.5}", "comfort is a share, from 0 to 1, and cannot change by 1.5"),
+    (
+        "metrics: {model_execution_mean: {where: curve}}",
+        "model_execution_mean is measured over whole segments, not where curve",
+    ),
+    (
+        "metrics: {lateral_error_2s: 3 %}\nbudgets: {soft: {names: [steerSaturatd], new: 0}}",
+        r"there is no event steerSaturatd \(did you mean steerSaturated",
+    ),
+]
+
+
+@pytest.mark.parametrize(("text", "told"), REFUSED, ids=[told.split()[0] for _, told in REFUSED])
+def test_what_could_never_be_answered_rightly_is_refused(tmp_path: Path, text: str, told: str):
+    with pytest.raises(ConfigMistakesError, match=told):
+        declared(tmp_path, f"expect: improve\n{text}\n")
+
+
+def test_what_only_looks_like_that_is_not(tmp_path: Path):
+    text = (
+        "expect: improve\nmetrics: {lateral_error_2s: {size: 100 %, direction: lower}, comfort: 300 %}\n"
+        "guard: {ade_5s: 200 %}\nbudgets: {soft: {names: ['steer*'], types: [warning], new: 0}}\n"
+    )
+    assert len(declared(tmp_path, text).questions[0]) == 3
+
+
+def test_times_are_asked_by_kind_of_device(tmp_path: Path):
+    suite = SUITE + "devices: {kinds: [mici, tizi]}\n"
+    found = declared(tmp_path, "expect: improve\nmetrics: {model_execution_mean: 5 %}\n", suite=suite)
+    assert found.planned_names == ("intent0: model execution mean, mici", "intent0: model execution mean, tizi")
+    assert {each.column[0] for each in found.questions[0]} == {
+        "model_execution_mean on mici",
+        "model_execution_mean on tizi",
+    }
 
 
 def test_names_that_are_none_are_all_told(tmp_path: Path):
@@ -140,9 +183,11 @@ def test_all_metrics_are_planned_as_one(tmp_path: Path):
     found = declared(tmp_path, "expect: unchanged\nbudgets: {soft: {types: [softDisable], new: 0}}\n")
     assert [claim.name for claim in found.planned] == [EVERY_METRIC, "soft"]
     assert found.planned_names == ("intent0: soft",)
-    assert {each.claim.metric for each in found.questions[0]} == {
-        metric.name for metric in METRICS.values() if metric.headline and not metric.of_pair
-    }
+    headline = {metric.name for metric in METRICS.values() if metric.headline and not metric.of_pair}
+    assert {each.claim.metric for each in found.questions[0]} == headline - {"model_execution_mean"}
+    mici = declared(tmp_path, "expect: unchanged\n", suite=SUITE + "devices: {kinds: [mici, emulated]}\n")
+    assert {each.claim.metric for each in mici.questions[0]} == headline  # a device's time counts, this machine's not
+    assert [each.words for each in mici.questions[0] if each.measured] == ["model execution mean, mici"]
 
 
 def test_looks_are_kept_by_what_they_are_at(tmp_path: Path):
@@ -245,6 +290,25 @@ def test_a_suite_without_segments_is_refused(tmp_path: Path):
 def test_segments_without_an_answer_do_not_count(tmp_path: Path):
     half = replace(KNOWN, answered=0.25, deviation=None)
     assert "10 segments of 5 routes can show no difference" in outlook(tmp_path, IMPROVE, 40, 20, half).words
+
+
+def test_a_condition_of_the_suite_counts_its_own_segments(tmp_path: Path):
+    suite = SUITE + "conditions: {rain: [a], snow: [b]}\n"
+    text = "expect: improve\nmetrics: {lateral_error_2s: {size: 40 %, spread: 40 %, where: [rain, snow, all]}}\n"
+    found = declared(tmp_path, text, suite=suite)
+    rain, snow, every = foresee(found, 40, 20, {}, {"rain": (10, 5), "snow": (0, 0)})
+    assert rain.words.startswith("10 segments of 5 routes can show no difference")
+    assert (snow.enough, snow.words) == (False, "the suite has no segment of `snow`")
+    assert (every.enough, every.words.startswith("40 segments of 20 routes can show ")) == (True, True)
+
+
+def test_two_intents_make_each_other_harder(tmp_path: Path):
+    """What is foreseen is adjusted as the answers will be: for all questions of the run."""
+    other = IMPROVE.replace("lateral_error_2s", "ade_5s").replace("improve", "unchanged")
+    alone = foresee(declared(tmp_path, IMPROVE), 12, 6, {})
+    both = foresee(declared(tmp_path, IMPROVE, other), 12, 6, {})
+    same = foresee(declared(tmp_path, IMPROVE, "intent: again\n" + IMPROVE), 12, 6, {})
+    assert [alone[0].enough, both[0].enough, same[0].enough] == [None, False, None]
 
 
 def test_what_improves_together_is_found_together(tmp_path: Path):

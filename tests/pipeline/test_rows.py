@@ -8,6 +8,7 @@ import pytest
 from harness.compare.metrics import SegmentMetrics
 from harness.compare.statistics import sum_routes
 from harness.errors import ErrorDescription
+from harness.pipeline.drives import Drive
 from harness.pipeline.rows import collect_rows
 from harness.pipeline.truth import Measure, Measured
 
@@ -93,3 +94,34 @@ def test_a_candidate_that_answers_far_fewer_frames_has_lost_the_value(frames: in
     pairs = collect_rows([found], {"r/0": "r"}).pairs([("lateral_error_2s", "all")])
     assert bool(np.isfinite(pairs.candidate[0, 0])) is counts
     assert pairs.baseline[0, 0] == 2.0
+
+
+def test_the_recorded_drives_are_told_of_what_is_asked():
+    def of(segment: str, human: float, excused: int, frames: int = 10) -> SegmentMetrics:
+        table = np.array([[[0.5, frames, human, excused]]])
+        return SegmentMetrics(segment, "driving_model", ("comfort",), ("all",), table)
+
+    both = [
+        Measured(Measure("r/0", "a", "b"), of("r/0", 0.9, 3), of("r/0", 0.1, 2)),
+        Measured(Measure("r/0", "a", "b"), of("r/0", 0.2, 9), of("r/0", 0.2, 9)),  # another kind: one drove
+        Measured(Measure("r/1", "a", "b"), of("r/1", 0.7, 0), of("r/1", 0.7, 1)),
+        Measured(Measure("r/2", "a", "b"), of("r/2", 0.0, 5), of("r/2", 0.0, 5, frames=0)),  # the baseline says nothing
+        Measured(Measure("r/3", "a", "b"), of("r/3", NAN, 1), of("r/3", 0.3, 0)),
+        Measured(Measure("r/4", "", "b"), None, of("r/4", 0.3, 7)),
+    ]
+    column = ("comfort", "all")
+    routes = {each.measure.segment: "r" for each in both}
+    rows = collect_rows(both, routes, asked=[column, ("comfort", "curve"), ("lane_keeping", "all"), column])
+    assert rows.drives == {column: Drive(pytest.approx(0.8), 4, 2, 3)}
+    assert collect_rows(both, routes).drives == {}
+
+
+def test_tags_are_conditions_of_whole_segments():
+    tags = {"rain": frozenset({"r/0"}), "snow": frozenset[str]()}
+    rows = collect_rows(
+        [measured("r/0", 2.0, 1.0, 0.3), measured("r/1", 4.0, 3.0)], dict.fromkeys(["r/0", "r/1"], "r"), tags=tags
+    )
+    pairs = rows.pairs([("lateral_error_2s", "rain"), ("plan_moved_2s", "rain"), ("lateral_error_2s", "snow")])
+    assert pairs.candidate == pytest.approx(np.array([[2.0, 0.3, NAN], [NAN, NAN, NAN]]), nan_ok=True, rel=1e-6)
+    assert pairs.baseline[0] == pytest.approx([1.0, 0.0, NAN], nan_ok=True)
+    assert ("lateral_error_2s", "rain") in rows.answered()

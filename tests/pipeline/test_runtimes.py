@@ -8,8 +8,9 @@ import pytest
 
 from harness.closet.canary import passed_with
 from harness.config import Fleet
-from harness.domain import Device, DeviceKind, Health, ReplayJob, Route, SegmentId
-from harness.pipeline.runtimes import UNKNOWN_RUNTIME, changed_runtime, known_healths, planned_runtimes
+from harness.domain import Device, DeviceKind, Health, ReplayJob, Route, RuntimeChoice, SegmentId
+from harness.errors import ConfigError
+from harness.pipeline.runtimes import UNKNOWN_RUNTIME, changed_runtime, check_choices, known_healths, planned_runtimes
 from harness.pipeline.shelf import SHELF_FILE
 from harness.replay.runtime import runtime_key
 from harness.shelf import DeviceHealth, Shelf
@@ -49,6 +50,25 @@ def test_emulated_devices_are_this_machine() -> None:
     assert planned_runtimes([DeviceKind.EMULATED], FLEET, {}) == {DeviceKind.EMULATED: runtime_key()}
 
 
+def test_what_is_chosen_is_part_of_the_runtime() -> None:
+    kinds, two = [DeviceKind.EMULATED, DeviceKind.MICI], RuntimeChoice(threads=2)
+    known = {"m1": healthy("m1", f"{OLD} provider=cpu level=all")}
+    qnn = RuntimeChoice("QNNExecutionProvider", 4)
+    found = planned_runtimes(kinds, FLEET, known, {DeviceKind.EMULATED: two, DeviceKind.MICI: qnn})
+    assert found[DeviceKind.EMULATED] == f"{runtime_key()} threads=2" == runtime_key(two)
+    assert found[DeviceKind.MICI] == f"{OLD} provider=qnn level=all threads=4"
+    unknown = planned_runtimes(kinds, FLEET, {}, {DeviceKind.MICI: qnn})
+    assert unknown[DeviceKind.MICI] == f"{UNKNOWN_RUNTIME} provider=qnn threads=4"
+    assert unknown[DeviceKind.EMULATED] == runtime_key(RuntimeChoice()) == runtime_key()
+
+
+def test_a_provider_that_is_not_there_is_refused_with_those_that_are() -> None:
+    check_choices({DeviceKind.EMULATED: RuntimeChoice(threads=3), DeviceKind.MICI: RuntimeChoice("QNN")}, "s.yaml:1")
+    with pytest.raises(ConfigError, match=r"s.yaml:1: onnxruntime \S+ has no CUDAExecutionProvider here") as caught:
+        check_choices({DeviceKind.EMULATED: RuntimeChoice("CUDAExecutionProvider")}, "s.yaml:1")
+    assert "CPUExecutionProvider" in caught.value.remedy
+
+
 def test_healths_are_looked_up_only_where_somebody_knows_any(tmp_path: Path) -> None:
     assert known_healths(tmp_path, FLEET, {}) == {}
     assert not (tmp_path / SHELF_FILE).exists(), "planning makes no shelf"
@@ -69,6 +89,7 @@ JOB = ReplayJob(
         (OLD, OLD, False),
         (OLD, NEW, True),
         (UNKNOWN_RUNTIME, NEW, False),
+        (f"{UNKNOWN_RUNTIME} threads=2", NEW, False),
         (OLD, "python 3.12", False),  # a replayer that executes no model
     ],
 )

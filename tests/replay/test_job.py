@@ -17,6 +17,7 @@ from harness.replay.__main__ import main
 from harness.replay.job import ProgressLines, load_job
 from harness.replay.models import find_model
 from harness.replay.runtime import peak_rss_mb, runtime_key, thread_count
+from harness.trace import load_trace
 from tests.replay.makers import layout, result_of, write_layout
 
 REPOSITORY = Path(__file__).parents[2]
@@ -39,6 +40,30 @@ def test_the_command_from_outside(recording, split_model, write_job):
     assert lines[-1] == {"frames_done": 10, "frames_total": 10, "stage": "replaying"}
     assert all(line.keys() == {"frames_done", "frames_total", "stage"} for line in lines)
     assert sorted(path.name for path in (job.parent / "out").iterdir()) == ["a.trace", "result.json"]
+
+
+def test_a_job_chooses_its_runtime(recording, split_model, write_job, tmp_path):
+    """Another number of threads is another runtime, whatever comes out; the time it took is measured, not traced."""
+    made = {}
+    for name, runtime in (("usual", {}), ("two", {"runtime": {"threads": 2}})):
+        job = write_job(recording, {"a": split_model}, options={"frames": 5}, name=name, **runtime)
+        subprocess.run(command(job), env=environment(), capture_output=True, check=True)
+        made[name] = load_trace(job.parent / "out" / "a.trace")
+        measured = result_of(job)["a"]["measurements"]
+        assert measured["model_execution_max_ms"] >= measured["model_execution_mean_ms"] > 0
+    assert made["usual"].provenance["runtime"] == runtime_key()
+    assert made["two"].provenance["runtime"] == f"{runtime_key()} threads=2"
+    job = write_job(
+        recording, {"a": split_model}, options={"frames": 5}, name="none", runtime={"provider": "CUDAExecutionProvider"}
+    )
+    subprocess.run(command(job), env=environment(), capture_output=True, check=False)
+    error = result_of(job)["a"]["error"]
+    assert "has no CUDAExecutionProvider here" in error["problem"]
+    assert "CPUExecutionProvider" in error["remedy"]
+    for wrong in ({"threads": 0}, {"threads": "2"}, {"cores": 2}, [], {"provider": 3}):
+        job = write_job(recording, {"a": split_model}, name=f"wrong {len(list(tmp_path.iterdir()))}", runtime=wrong)
+        with pytest.raises(ConfigError, match="runtime"):
+            load_job(job)
 
 
 def test_help_shows_a_job_that_is_understood(tmp_path):

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from junitparser import JUnitXml
+from junitparser import JUnitXml, Properties
 from lxml import etree
 
 from fixtures.stories import PAGE, ROOT, STORIES, answers, blocks
@@ -47,6 +47,34 @@ INTENT lanes · pr policy · 1 no data
 ! lane keeping  NO DATA: no segment has a value  (declared: improve)"""
     )
     assert render_claims(record_of(Verdict.PASS)) == ""
+
+
+SCORED = replace(
+    BETTER, name="comfort", unit="share of frames", human=0.9134, excused=31, excused_segments=4, baseline_excused=28,
+    candidate=0.97, adjusted_p=0.012,
+)  # fmt: skip
+
+
+def test_the_recorded_drive_is_told_in_text_and_junit():
+    record = record_of(Verdict.PASS, claims=(SCORED, replace(BETTER, human=-0.5, unit="m")))
+    told = (
+        "the recorded drive itself: 0.913 share of frames; it fails as well in 31 frames of 4 segments that the "
+        "candidate fails: they count as passed (of the baseline 28)"
+    )
+    lines = [line.strip() for line in render_claims(record).splitlines()]
+    assert told in lines
+    assert "the recorded drive itself: −0.5 m" in lines
+    cases = [case for suite in JUnitXml.fromstring(render_junit(record).encode()) for case in suite]
+    case = next(case for case in cases if case.name == "comfort")
+    assert told in (case.system_out or "")
+    properties = {entry.name: entry.value for entry in case.child(Properties)}
+    assert (
+        properties.items() >= {"human": "0.9134", "excused": "31", "candidate": "0.97", "adjusted_p": "0.012"}.items()
+    )
+    assert "share_interval" not in properties
+    plain = render_junit(record, testcase_properties=False)
+    assert told in plain
+    assert '<property name="human"' not in plain
 
 
 def test_the_summary_has_them_and_warns():

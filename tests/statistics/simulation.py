@@ -21,6 +21,7 @@ from scipy.stats import binom
 from harness.compare.statistics import Look, Pairs, Question, judge_claims, sum_routes
 from harness.compare.statistics.bootstrap import bootstrap_intervals
 from harness.compare.statistics.discovery import adjusted_p
+from harness.compare.statistics.family import Member, adjust_family
 from harness.compare.statistics.sequential import always_valid_p
 from harness.compare.statistics.signflip import sign_flip_p
 from harness.compare.statistics.student import equivalence_p, smallest_effect, standard_error
@@ -130,6 +131,27 @@ def false_discoveries(design: Design, corpora: int, rng: np.random.Generator, *,
     )
 
 
+def false_intents(
+    design: Design, corpora: int, rng: np.random.Generator, *, intents: int, claims: int
+) -> Iterator[Line]:
+    """Runs of several intents under which nothing differs: those in which anything is called a difference.
+
+    All that may close one gate is one family. With a family an intent it would be wrong about as often as there are
+    intents, which the second line shows.
+    """
+    moved = differences(design, corpora * intents * claims, rng)
+    p = sign_flip_p(sum_routes(pairs_of(design, moved)).difference, 5).reshape(corpora, intents, claims)
+    together = apart = 0
+    for run in p:
+        members = [
+            Member(part, tuple((number, claim) for claim in range(claims)), ALPHA) for number, part in enumerate(run)
+        ]
+        together += any((part.p <= ALPHA).any() for part in adjust_family(members, "bh"))
+        apart += any((adjusted_p(part, "bh") <= ALPHA).any() for part in run)
+    yield Line(f"any false alarm under {intents} intents of {claims}, {design}", together, corpora, 0.0, ALPHA)
+    yield Line("  the same with a family for each intent", apart, corpora, 0.0, 1.0)
+
+
 def coverage(design: Design, corpora: int, rng: np.random.Generator, *, skew: bool = False) -> Line:
     """Intervals that hold the true difference. Where they are lopsided it may miss a little more."""
     sums = sum_routes(pairs_of(design, differences(design, corpora, rng, skew=skew)))
@@ -200,6 +222,7 @@ def promises(corpora: int, seed: int = 1) -> Iterator[Line]:
     made: list[Callable[[np.random.Generator], Line | Iterator[Line]]] = [
         *(partial(false_alarms, design, corpora) for design in DESIGNS),
         *(partial(false_discoveries, Design(60, 15), family, real=real) for real in (0, 10)),
+        partial(false_intents, Design(60, 12), family, intents=4, claims=3),
         *(partial(coverage, design, corpora) for design in DESIGNS[:4]),
         partial(coverage, Design(60, 40), corpora, skew=True),
         *(partial(false_equivalence, design, corpora) for design in DESIGNS[:4]),

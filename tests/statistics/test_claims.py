@@ -9,7 +9,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.compare.statistics import Look, Pairs, Question, decide, judge_claims, sum_routes
+from harness.compare.statistics import (
+    Asked,
+    Look,
+    Pairs,
+    Question,
+    decide,
+    judge_claims,
+    judge_intents,
+    sum_routes,
+)
 from harness.intent import Answer, Claim, Expectation, Size
 from tests.statistics.simulation import Design, differences, pairs_of
 
@@ -18,8 +27,10 @@ THREE_PERCENT = Size(0.03, relative=True)
 DESIGN = Design(24, 9)
 
 
-def asked(expect: Expectation = IMPROVE, size: Size = THREE_PERCENT, worse: int = 1) -> Question:
-    return Question(Claim(expect, "lateral_error_2s", "all", size), "made", "lateral error at 2 s", "m", worse, size)
+def asked(
+    expect: Expectation = IMPROVE, size: Size = THREE_PERCENT, worse: int = 1, metric: str = "lateral_error_2s"
+) -> Question:
+    return Question(Claim(expect, metric, "all", size), "made", "lateral error at 2 s", "m", worse, size)
 
 
 def moved(by: float, spread: float = 0.1, design: Design = DESIGN, seed: int = 1) -> Pairs:
@@ -131,13 +142,15 @@ def test_the_words_a_person_reads():
     assert plain.words == "could have shown 1 m or more; about 190 more segments would settle 0.3 m"
     worse = judge_claims(moved(1.0), [asked()])[0]
     first, newline, most = worse.words.partition("\n")
-    assert first == "3 % matters; p 0.0039"
+    assert first == "3 % matters; chance alone would do as much once in 260 times (p 0.0039)"
     assert newline
     assert most.startswith("most in r000")
     assert most.count("m,") == 2
     equal = judge_claims(moved(0.0, 0.01), [asked(UNCHANGED)])[0]
-    assert equal.words.startswith("within ±3 %; p 0.00")
-    assert judge_claims(moved(-1.0), [asked()])[0].words == "3 % or more was asked for; p 0.0039"
+    assert equal.words.startswith("within ±3 %; were it more, it would look like this ")
+    assert judge_claims(moved(-1.0), [asked()])[0].words == (
+        "3 % or more was asked for; chance alone would do as much once in 260 times (p 0.0039)"
+    )
 
 
 def test_many_questions_make_each_harder():
@@ -146,15 +159,38 @@ def test_many_questions_make_each_harder():
     assert alone.answer is Answer.WORSE
     noise = differences(DESIGN, 30, np.random.default_rng(6))
     many = pairs_of(DESIGN, np.concatenate([pairs.candidate - pairs.baseline, noise], axis=1))
+    questions = [asked(metric=f"metric {number}") for number in range(31)]
     for discovery in ("by", "bh"):
-        among = judge_claims(many, [asked()] * 31, discovery=discovery)[0]
+        among = judge_claims(many, questions, discovery=discovery)[0]
         assert among.p == alone.p
         assert among.answer is Answer.INCONCLUSIVE
         assert among.smallest is None or among.smallest > (alone.smallest or 0.0)
-    by, bh = (judge_claims(many, [asked()] * 31, discovery=name)[0].adjusted_p for name in ("by", "bh"))
+    by, bh = (judge_claims(many, questions, discovery=name)[0].adjusted_p for name in ("by", "bh"))
     assert by is not None
     assert bh is not None
     assert by >= bh
+
+
+def test_intents_of_a_run_are_one_family():
+    """In one intent or in three, questions are adjusted alike; each answers by its own confidence."""
+    moved_by = 0.5 + differences(DESIGN, 6, np.random.default_rng(3))
+    pairs = pairs_of(DESIGN, moved_by)
+    questions = [asked(metric=f"metric {number}") for number in range(6)]
+
+    def of(*columns: int, confidence: float = 0.95) -> Asked:
+        chosen = list(columns)
+        part = dataclasses.replace(pairs, candidate=pairs.candidate[:, chosen], baseline=pairs.baseline[:, chosen])
+        return Asked(part, tuple(questions[column] for column in columns), confidence)
+
+    together = judge_claims(pairs, questions)
+    apart = judge_intents([of(0, 1, 2), of(3, 4), of(5)])
+    assert [claim for answers in apart for claim in answers] == list(together)
+    again = judge_intents([of(0, 1, 2), of(3, 4), of(5), of(2, 0)])
+    assert again[:3] == apart  # what is asked twice is one question
+    assert again[3] == (together[2], together[0])
+    sure = judge_intents([of(0, 1, 2), of(3, 4, 5, confidence=0.999)])
+    assert [claim.adjusted_p for answers in sure for claim in answers] == [claim.adjusted_p for claim in together]
+    assert sure[1][0].smallest is None or sure[1][0].smallest > (together[3].smallest or 0.0)
 
 
 def test_a_baseline_of_nothing_has_no_share():

@@ -1,7 +1,7 @@
 """One number a metric, condition and segment: how a trace drives, held against what the car really did."""
 
 from harness.compare.metrics.conditions import CONDITIONS
-from harness.compare.metrics.execution import execution_values
+from harness.compare.metrics.execution import EXECUTION_METRICS, execution_values
 from harness.compare.metrics.segment import METRICS, METRICS_VERSION, pair_metrics, segment_metrics
 from harness.compare.metrics.values import (
     ALL,
@@ -17,6 +17,7 @@ from harness.compare.metrics.values import (
 __all__ = [
     "ALL",
     "CONDITIONS",
+    "EXECUTION_METRICS",
     "METRICS",
     "METRICS_VERSION",
     "Direction",

@@ -1,20 +1,13 @@
-"""How long the model took, where that means something: on a real device."""
+"""How long the model took for a frame: on one kind of device, for what a frame takes on another says nothing of it."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from types import MappingProxyType
-
 from harness.compare.metrics.values import Direction, Metric, Value
 from harness.domain import DeviceKind
+from harness.verdict import ExecutionTime
 
 _SOURCE = "openpilot model_replay"
 MEAN, WORST, OVER = "model_execution_mean", "model_execution_worst", "model_execution_over"
-
-# Milliseconds: mean, worst.
-BUDGETS_MS: Mapping[str, tuple[float, float]] = MappingProxyType(
-    {"driving_model": (28.0, 50.0), "driver_monitoring": (18.0, 50.0)}
-)
 
 METRICS = (
     Metric(
@@ -29,18 +22,13 @@ METRICS = (
     ),
 )  # fmt: skip
 
+EXECUTION_METRICS = tuple(metric.name for metric in METRICS)
 
-def execution_values(measurements: Mapping[str, float], replayer: str, kind: DeviceKind) -> dict[str, Value]:
-    """By metric, from what an attempt measured; nothing on an emulated device, or where nothing was measured.
 
-    These belong to an attempt, not to its trace: they are never recalled.
-    """
-    mean_ms, worst_ms = (measurements.get(f"model_execution_{part}_ms") for part in ("mean", "max"))
-    frames = int(measurements.get("frames", 0))
-    if kind is DeviceKind.EMULATED or mean_ms is None or worst_ms is None or frames <= 0:
-        return {}
-    found = {MEAN: Value(mean_ms, frames), WORST: Value(worst_ms, frames)}
-    if replayer in BUDGETS_MS:
-        most_mean_ms, most_worst_ms = BUDGETS_MS[replayer]
-        found[OVER] = Value(float(mean_ms > most_mean_ms or worst_ms > most_worst_ms), frames)
+def execution_values(took: ExecutionTime, replayer: str, kind: DeviceKind) -> dict[str, Value]:
+    """By metric. The budget is a device's: on an emulated one, which is this machine, nothing is over it."""
+    found = {MEAN: Value(took.mean_ms, took.frames), WORST: Value(took.worst_ms, took.frames)}
+    over = took.is_over(replayer)
+    if over is not None and kind is not DeviceKind.EMULATED:
+        found[OVER] = Value(float(over), took.frames)
     return found

@@ -1,8 +1,8 @@
 """Claims answered: better, equivalent, worse, or inconclusive, and then what could have been shown and what would do.
 
 A difference is PROVED when it is both sure and large enough to matter: the sign-flip p, adjusted for all questions of
-an intent, is at most α, and the difference is at least the declared size. It is PROVED equivalent when it surely lies
-within that size. The tests of equivalence are not adjusted: an intent holds only if all of its claims do, and such an
+the run, is at most α, and the difference is at least the declared size. It is PROVED equivalent when it surely lies
+within that size. The tests of equivalence are not adjusted: a run holds only if all of its claims do, and such an
 "all" has no more than α of any one of them (intersection-union, Berger 1982).
 """
 
@@ -10,64 +10,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
-from harness.compare.statistics.bootstrap import bootstrap_intervals
-from harness.compare.statistics.discovery import adjusted_p, level_for_one
+from harness.compare.statistics.family import Member, adjust_family
 from harness.compare.statistics.pairs import Floats, Pairs, Sums, sum_routes
-from harness.compare.statistics.sequential import (
-    Look,
-    above_zero_p,
-    always_valid_p,
-    confidence_sequence,
-    sequence_smallest,
-)
-from harness.compare.statistics.signflip import sign_flip_p
-from harness.compare.statistics.student import (
-    above_p,
-    segments_needed,
-    smallest_effect,
-    smallest_margin,
-    standard_error,
-)
-from harness.compare.statistics.words import claim_words, moved_most
+from harness.compare.statistics.questions import Asked, Figures, Question, find_chances, find_figures
+from harness.compare.statistics.sequential import Look, sequence_smallest
+from harness.compare.statistics.student import segments_needed, smallest_effect, smallest_margin
+from harness.compare.statistics.words import claim_words, lost_where, moved_most
 from harness.compare.statistics.words import figures as figure_words
-from harness.intent import Answer, Claim, ClaimResult, Expectation, Range, Size
+from harness.intent import Answer, ClaimResult, Expectation, Range
 
 _WORST_SHOWN = 3
-
-
-@dataclass(frozen=True, slots=True)
-class Question:
-    """A claim with what is known of its metric: `words` name it, `worse` is +1 where more is worse, −1 where less is.
-
-    `worse` is 0 where a metric has no better side; `size` is what matters in practice.
-    """
-
-    claim: Claim
-    intent: str
-    words: str
-    unit: str
-    worse: int
-    size: Size
-
-
-@dataclass(frozen=True, slots=True)
-class _Figures:
-    """What the tests say, one value a question (k,). `level` is how small its p had to be."""
-
-    p: Floats
-    adjusted: Floats
-    level: Floats
-    low: Floats
-    high: Floats
-    share_low: Floats
-    share_high: Floats
-    equivalence: Floats
-    not_worse: Floats
-    error: Floats
 
 
 def judge_claims(
@@ -79,88 +35,34 @@ def judge_claims(
     discovery: str = "by",
     looks: Mapping[int, Sequence[Look]] | None = None,
 ) -> tuple[ClaimResult, ...]:
-    """The answers to `questions`, one a column of `pairs`, adjusted for each other.
-
-    With `looks` (by column) what counts is the evidence of all looks so far, this one included, valid at every look.
-    """
-    sums = sum_routes(pairs)
-    figures = _figures(sums, questions, seed, confidence, discovery)
-    if looks is not None:
-        figures = _looked(figures, sums, questions, looks, confidence, discovery)
-    return tuple(
-        _answered(pairs, sums, figures, column, question, confidence, len(questions), (looks or {}).get(column))
-        for column, question in enumerate(questions)
-    )
+    """The answers to the questions of one intent, where a run has no other."""
+    return judge_intents([Asked(pairs, tuple(questions), confidence, looks)], seed=seed, discovery=discovery)[0]
 
 
-def _figures(sums: Sums, questions: Sequence[Question], seed: int, confidence: float, discovery: str) -> _Figures:
-    alpha = 1.0 - confidence
-    p = np.where(sums.segments > 0, sign_flip_p(sums.difference, seed), np.nan)
-    adjusted = adjusted_p(p, discovery)
-    spans = bootstrap_intervals(sums, confidence, seed)
-    amounts = np.array([0.0 if each.size.relative else each.size.amount for each in questions])
-    shares = np.array([each.size.amount if each.size.relative else 0.0 for each in questions])
-    towards = np.array([float(each.worse) for each in questions])
-    margin = amounts * sums.count + shares * np.sign(sums.baseline.sum(axis=0)) * sums.baseline
-    above, below = (above_p(margin + side * sums.difference, sums.count) for side in (1.0, -1.0))
-    return _Figures(
-        p,
-        adjusted,
-        level_for_one(adjusted, alpha, discovery),
-        spans.low,
-        spans.high,
-        spans.share_low,
-        spans.share_high,
-        np.maximum(above, below),
-        np.select([towards > 0, towards < 0], [below, above], np.maximum(above, below)),
-        standard_error(sums.difference, sums.count),
-    )
+def judge_intents(
+    asked: Sequence[Asked], *, seed: int = 0, discovery: str = "by"
+) -> tuple[tuple[ClaimResult, ...], ...]:
+    """The answers to the questions of every intent of a run, adjusted for all of them together."""
+    sums = [sum_routes(each.pairs) for each in asked]
+    chances = [find_chances(each, total, seed) for each, total in zip(asked, sums, strict=True)]
+    family = adjust_family([_member(each, p) for each, p in zip(asked, chances, strict=True)], discovery)
+    found = []
+    for each, total, p, adjusted in zip(asked, sums, chances, family, strict=True):
+        figures = find_figures(each, total, p, adjusted, seed)
+        columns = range(len(each.questions))
+        found.append(tuple(_answered(each, total, figures, column, adjusted.asked) for column in columns))
+    return tuple(found)
 
 
-def _looked(
-    figures: _Figures,
-    sums: Sums,
-    questions: Sequence[Question],
-    looks: Mapping[int, Sequence[Look]],
-    confidence: float,
-    discovery: str,
-) -> _Figures:
-    """The same figures, of all looks together, valid at each of them."""
-    alpha = 1.0 - confidence
-    p, low, high, equivalence, not_worse = (np.full(len(questions), np.nan) for _ in range(5))
-    share_low, share_high = low.copy(), high.copy()
-    baseline = sums.mean(sums.baseline)
-    for column, series in looks.items():
-        question = questions[column]
-        if not any(look.count.any() for look in series):
-            continue
-        p[column] = always_valid_p(series, alpha)
-        low[column], high[column] = confidence_sequence(series, confidence)
-        sign = float(np.sign(baseline[column])) or 1.0
-        size = question.size
-        share, plain = (sign * size.amount, 0.0) if size.relative else (0.0, size.amount)
-        below, above = (
-            above_zero_p([look.shifted(side, share, plain) for look in series], alpha) for side in (-1.0, 1.0)
-        )
-        equivalence[column] = max(below, above)
-        not_worse[column] = (equivalence[column], below, above)[question.worse]
-        if baseline[column]:
-            share_low[column], share_high[column] = (end[column] / abs(baseline[column]) for end in (low, high))
-    adjusted = adjusted_p(p, discovery)
-    level = level_for_one(adjusted, alpha, discovery)
-    return _Figures(p, adjusted, level, low, high, share_low, share_high, equivalence, not_worse, figures.error)
+def _member(asked: Asked, p: Floats) -> Member:
+    sequential = asked.looks is not None
+    hypotheses = tuple((*question.column, sequential) for question in asked.questions)
+    return Member(p, hypotheses, 1.0 - asked.confidence)
 
 
-def _answered(
-    pairs: Pairs,
-    sums: Sums,
-    figures: _Figures,
-    column: int,
-    question: Question,
-    confidence: float,
-    asked: int,
-    looks: Sequence[Look] | None,
-) -> ClaimResult:
+def _answered(asked: Asked, sums: Sums, figures: Figures, column: int, in_all: int) -> ClaimResult:
+    """The answer to one question, of `in_all` that the run asks."""
+    question, confidence, looks = asked.questions[column], asked.confidence, (asked.looks or {}).get(column)
     claim, segments, routes = question.claim, int(sums.segments[column]), int(sums.route_count[column])
     found = ClaimResult(
         question.intent,
@@ -220,10 +122,11 @@ def _answered(
         smallest_share=None if over is None else _known(least / over),
         more_segments=more if answer is Answer.INCONCLUSIVE else None,
         spread=_known(error * math.sqrt(segments)),
-        worst=_worst(pairs, column, question.worse) if answer in {Answer.WORSE, Answer.CHANGED} else (),
+        worst=_worst(asked.pairs, column, question.worse) if answer in {Answer.WORSE, Answer.CHANGED} else (),
         looks=len(looks or ()),
     )
-    words = claim_words(result, question.size, float(figures.level[column]), lost, asked) + moved_most(result)
+    words = claim_words(result, question.size, float(figures.level[column]), lost, in_all) + moved_most(result)
+    words += lost_where(_lost(asked.pairs, column))
     return replace(result, words=words, figures=figure_words(result))
 
 
@@ -277,6 +180,12 @@ def _worst(pairs: Pairs, column: int, worse: int) -> tuple[tuple[str, float], ..
     known = [row for row in range(len(moved)) if np.isfinite(moved[row]) and weight[row] > 0]
     known.sort(key=lambda row: (-weight[row], pairs.segments[row]))
     return tuple((pairs.segments[row], float(moved[row])) for row in known[:_WORST_SHOWN])
+
+
+def _lost(pairs: Pairs, column: int) -> list[str]:
+    """The segments in which only the baseline has a value."""
+    gone = np.isfinite(pairs.baseline[:, column]) & ~np.isfinite(pairs.candidate[:, column])
+    return sorted(pairs.segments[row] for row in np.flatnonzero(gone))
 
 
 def _nothing_words(sums: Sums, column: int) -> str:

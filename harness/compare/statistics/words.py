@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 from harness.compare.statistics.signflip import routes_needed
 from harness.intent import Answer, ClaimResult, Expectation, Range, Size
 
 _MINUS = "−"
+_LOST_SHOWN = 3
 _LARGEST_SHARE = 10.0  # a thousand per cent: of a baseline that is next to nothing a share says nothing
 
 
@@ -35,6 +37,13 @@ def amount(value: float, unit: str, *, share: bool, digits: int = 2, signed: boo
 def probability(p: float) -> str:
     """`p 0.012`, `p < 0.0001`."""
     return "p < 0.0001" if p < 0.0001 else f"p {number(p, 2)}"
+
+
+def once(p: float) -> str:
+    """How often a probability comes true, in words: `once in 43 times`."""
+    if p < 0.0001:
+        return "less than once in 10 000 times"
+    return f"once in {float(f'{1 / p:.2g}'):.0f} times"
 
 
 def about(count: int) -> str:
@@ -68,8 +77,9 @@ def claim_words(result: ClaimResult, asked_for: Size, level: float, lost: int, a
     size = amount(asked_for.amount, result.unit, share=share)
     among = f" among {counted(asked, 'question')}" if asked > 1 else ""
     seen = f", look {result.looks}" if result.looks > 1 else ""
-    sure = f"{probability(result.adjusted_p or 0.0)}{among}{seen}"
-    alike = f"{probability(result.equivalence_p or 0.0)}{seen}"
+    p, alike_p = result.adjusted_p or 0.0, result.equivalence_p or 0.0
+    sure = f"chance alone would do as much {once(p)} ({probability(p)}{among}{seen})"
+    alike = f"were it more, it would look like this {once(alike_p)} ({probability(alike_p)}{seen})"
     if result.answer is Answer.BETTER:
         return f"{size} or more was asked for; {sure}"
     if result.answer in {Answer.WORSE, Answer.CHANGED}:
@@ -84,7 +94,7 @@ def claim_words(result: ClaimResult, asked_for: Size, level: float, lost: int, a
     differs = result.adjusted_p is not None and result.adjusted_p <= 1.0 - result.confidence
     least = result.smallest_share if share else result.smallest
     if differs:
-        parts.append(f"it surely differs ({sure}), whether by {size} is open")
+        parts.append(f"it surely differs ({probability(p)}{among}{seen}), whether by {size} is open")
     elif least is None:
         parts.append(too_few(result.expect, result.segments, result.routes, level, 1.0 - result.confidence, among))
     else:
@@ -112,6 +122,14 @@ def too_few(expect: Expectation, segments: int, routes: int, level: float, alpha
     else:
         words, needed = f"{counts} cannot show that it stays within any margin", routes_needed(alpha, sides=1)
     return words if routes >= needed else f"{words}: at least {needed} routes are needed"
+
+
+def lost_where(segments: Sequence[str]) -> str:
+    """Which segments lost the value that the baseline has, as a line of its own; empty where none did."""
+    if not segments:
+        return ""
+    more = f" and {len(segments) - _LOST_SHOWN} more" if len(segments) > _LOST_SHOWN else ""
+    return f"\nlost in {', '.join(segments[:_LOST_SHOWN])}{more}"
 
 
 def moved_most(result: ClaimResult) -> str:
