@@ -42,7 +42,7 @@ from harness.closet.events import (
 )
 from harness.closet.scheduler_asks import asks, stagings
 from harness.closet.scheduler_benches import Bench, Slot
-from harness.closet.scheduler_errors import doubts_device, is_crash, nobody_left, refuse_twice, reported_error
+from harness.closet.scheduler_errors import doubts_device, is_crash, nobody_left, refuse_twice, reported_error, why_away
 from harness.closet.scheduler_queue import Item, Waiting, next_for
 from harness.closet.work import Work
 from harness.domain import Device, Health, Want
@@ -186,7 +186,9 @@ class Scheduler:
         return done
 
     def _device_down(self, bench: Bench, error: ErrorDescription, now_s: float, *, returns: bool) -> list[Instruction]:
-        done = self._doubt(bench, error.problem) if bench.up and doubts_device(error) else []
+        # Once may be an accident of the first moment; one that does not come at all is not to be taken for healthy.
+        doubtful = doubts_device(error) and (bench.up is not None or not returns)
+        done = self._doubt(bench, why_away(error)) if doubtful else []
         bench.up, bench.lost, bench.error = False, not returns, error
         for number, slot in enumerate(bench.slots):
             if slot.work is not None:
