@@ -11,7 +11,7 @@ import tempfile
 import time
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +65,27 @@ def server(programs: Path) -> Iterator[Path]:
             process.wait(30)
     finally:
         shutil.rmtree(folder)
+
+
+@contextmanager
+def standing_still(folder: Path) -> Iterator[None]:
+    """No process of the server moves meanwhile; its connections stay."""
+    pids = server_processes(folder)
+    try:
+        for pid in pids:
+            os.kill(pid, signal.SIGSTOP)
+        yield
+    finally:
+        for pid in pids:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGCONT)
+
+
+def server_processes(folder: Path) -> list[int]:
+    """The server in `folder` and all its children."""
+    first = int((folder / "data" / "postmaster.pid").read_text().split()[0])
+    children = Path(f"/proc/{first}/task/{first}/children").read_text().split()
+    return [first, *map(int, children)]
 
 
 def _has_room(folder: Path) -> bool:

@@ -15,7 +15,7 @@ from harness.closet.session import open_session
 from harness.closet.work import DeviceFacts
 from harness.config import Fleet
 from harness.domain import Device, DeviceKind, Health
-from harness.errors import ClosetError
+from harness.errors import ClosetError, UnreachableError
 from harness.shelf import DeviceHealth, Shelf
 
 STATE_STYLE = {
@@ -45,6 +45,7 @@ class Contact:
 
     answers: bool
     said: str
+    reached: bool = True
     free_bytes: int | None = None
     hottest_c: float | None = None
     clock_offset_s: float | None = None
@@ -173,7 +174,7 @@ def _contact(device: Device, fleet: Fleet) -> Contact:
         finally:
             session.close()
     except ClosetError as error:
-        return Contact(False, str(error))
+        return Contact(False, str(error), reached=not isinstance(error, UnreachableError))
     return _answered(facts, vitals, tuple(str(broken) for broken in judge_vitals(vitals, fleet.limits_of(device))))
 
 
@@ -199,7 +200,8 @@ def _cells(row: DeviceRow, now_s: float) -> Sequence[str]:
     heat = "" if contact is None or contact.hottest_c is None else f"{contact.hottest_c:.0f} °C"
     free = "" if contact is None or contact.free_bytes is None else f"{contact.free_bytes / 1e9:.1f} GB"
     canary = "" if health.canary_at is None else _ago(now_s - health.canary_at)
-    return row.name, row.kind, health.state.value, health.since, health.by, held, canary, heat, free
+    state = health.state.value if contact is None or contact.reached else f"{health.state.value}, unreachable"
+    return row.name, row.kind, state, health.since, health.by, held, canary, heat, free
 
 
 def _words(row: DeviceRow) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import threading
 import time
 from dataclasses import dataclass
@@ -21,6 +22,8 @@ from harness.closet.work import (
     JobFinished,
     JobProgress,
     JobStarted,
+    ShelfAnswers,
+    ShelfSilent,
     StagingProgress,
 )
 from harness.pipeline.events import Judged, Planned, Repeating, RunEvent
@@ -128,6 +131,10 @@ class Watch:
             case HealthChanged(device=device, state=state, reason=reason):
                 line = Text.assemble((f"{state}", "cyan"), f"  {device}: {reason}")
                 self._console.print(line, soft_wrap=True)
+            case ShelfSilent(address=address, silent_s=silent_s, left_s=left_s):
+                self._shelf(f"{address} has not answered {_since(silent_s)}; jobs wait", left_s)
+            case ShelfAnswers(address=address, silent_s=silent_s):
+                self._shelf(f"{address} answers again, after {silent_s:.0f} s")
             case StagingProgress(work_id=work, device=device, sent_bytes=sent, total_bytes=total):
                 bench = self._benches.setdefault(device, _Bench())
                 bench.state, bench.segment = (
@@ -145,6 +152,11 @@ class Watch:
                 self._frames_of_ended += bench.frames_total if error is None else 0
                 self._tasks_done += error is None and work in self._segments
                 bench.state, bench.segment, bench.began_s = "idle", "", 0.0
+
+    def _shelf(self, words: str, left_s: float | None = None) -> None:
+        """About the database that says who has which device."""
+        until = "" if left_s is None else f"; unless it does within {left_s:.0f} s the run ends, and can be resumed"
+        self._console.print(Text.assemble(("shelf", "yellow"), f"  {words}{until}"), soft_wrap=True)
 
     def _plan(self, planned: Planned, folder: Path) -> None:
         self._segments = {task.id: str(task.jobs[0].segment) for task in planned.tasks}
@@ -199,6 +211,12 @@ class Watch:
         share = (self._tasks_done + parts) / self._tasks_total if self._tasks_total else 1.0
         left = f"about {elapsed_s * (1 - share) / share:.0f} s left" if share > 0.02 else "estimating"
         return f"{frames} frames · {frames / max(elapsed_s, 1e-3):.0f} frames/s · {left}"
+
+
+def _since(seconds: float) -> str:
+    """For how long, and since when by the clock on the wall."""
+    at = datetime.datetime.fromtimestamp(time.time() - seconds).astimezone()
+    return f"since {at:%H:%M:%S}, {seconds:.0f} s"
 
 
 def _count(value: object) -> int:

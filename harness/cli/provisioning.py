@@ -9,17 +9,19 @@ from pathlib import Path
 
 import click
 
-from harness.cli.device_care import check
+from harness.cli.device_care import check, who
 from harness.cli.devices import devices_option
+from harness.closet.interpreter import NOT_PROVISIONED
 from harness.closet.provision.enrolment import HostKey, agreed_kind, fetch_host_key, log_in
 from harness.closet.provision.installing import Sources, unprovision
 from harness.closet.provision.installing import provision as install
 from harness.closet.provision.requirements import WORKER_LOCK
 from harness.config import load_fleet
 from harness.config.entries import add_device, use_environment
-from harness.domain import Device, DeviceKind
+from harness.domain import Device, DeviceKind, Health
 from harness.errors import ConfigError, ExitCode, HostKeyError
 from harness.pipeline.runs import closet_home
+from harness.pipeline.shelf import open_shelf
 
 _KEYS = ("~/.ssh/closet", "~/.ssh/id_ed25519", "~/.ssh/id_rsa")
 _WHEELHOUSES = "wheelhouses"
@@ -132,6 +134,7 @@ def provision(
     device = _known(devices_file, name)
     if remove:
         left = unprovision(device, say=click.echo)
+        _note_removal(devices_file, device)
         click.echo(f"{name}: removed" + (f"; not ours, and left: {', '.join(left)}" if left else ""))
         return ExitCode.GATE_OPEN
     sources = Sources(closet_home() / _WHEELHOUSES, lock.absolute(), wheelhouse, force_offline)
@@ -141,6 +144,15 @@ def provision(
     made = f"ready, {done.staged_bytes / 1e6:.0f} MB sent" if done.made else "nothing to do"
     click.echo(f"{name}: {made}; {done.python} on Python {done.version}")
     return int(context.invoke(check, names=(name,), devices_file=devices_file)) if done.made else ExitCode.GATE_OPEN
+
+
+def _note_removal(devices_file: Path, device: Device) -> None:
+    """What was healthy is not known to be so any more; what was taken off the shelf stays off it."""
+    reason = f"{NOT_PROVISIONED}: closet devices provision {device.name}"
+    with open_shelf(closet_home(), load_fleet(devices_file)) as shelf:
+        shelf.register(device)
+        if shelf.health(device.name).given_out:
+            shelf.set_health(device.name, Health.UNKNOWN, reason=reason, by=who(), by_person=True)
 
 
 def _default_key() -> str:

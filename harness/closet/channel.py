@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 from harness.closet.answers import device_error, parse_message, plain_text
 from harness.closet.code_bundle import agent_bundle
 from harness.closet.deadline import Deadline
-from harness.closet.interpreter import interpreter
+from harness.closet.interpreter import NOT_PROVISIONED, interpreter
 from harness.closet.transport import Connection, RemoteProcess
 from harness.errors import (
     ClosetError,
@@ -235,6 +235,12 @@ def start_agent(
         process.close()
         if status is None:
             raise
+        if complaint.splitlines()[-1:] == [NOT_PROVISIONED] and not device.python:
+            raise DeviceUnhealthyError(
+                NOT_PROVISIONED,
+                where=connection.where,
+                remedy=f"closet devices provision {device.name}; or name the `python` there that its jobs shall use",
+            ) from error
         raise DeviceUnhealthyError(
             f"the agent does not start: {plain_text(complaint.splitlines()[-1]) if complaint else f'exit {status}'}",
             where=connection.where,

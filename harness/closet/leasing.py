@@ -15,12 +15,13 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from harness.closet.events import Ask, Denied, GiveBack, Granted, HealthSeen, LeaseLost, SetHealth, Start
+from harness.closet.patience import Patience
+from harness.closet.work import ShelfAnswers, ShelfSilent
 from harness.domain import Device, Lease, Priority, Want
 from harness.errors import ClosetError
 from harness.shelf import LOST_AFTER_S, RENEW_EVERY_S, DeviceHealth, Shelf
 
 _RETRY_S = 2.0
-_PATIENCE_S = 180.0  # with a shelf that does not answer at all
 _WANT_EVERY_S = 1.0
 
 Told: TypeAlias = Granted | Denied | LeaseLost | HealthSeen | ClosetError
@@ -60,7 +61,7 @@ class Leasing:
         self._wants: tuple[Want, ...] = ()
         self._told_wants: tuple[Want, ...] = ()
         self._told_wants_s = 0.0
-        self._failing_since_s: float | None = None
+        self._patience = Patience(str(shelf.address))
         self._closing = threading.Event()
         self._threads = [
             threading.Thread(target=target, name=f"closet {target.__name__}", daemon=True)
@@ -127,6 +128,10 @@ class Leasing:
             late = [held for held in self._held.values() if now_s - held.renewed_s > LOST_AFTER_S]
         return tuple(event for held in late if (event := self._lose(held.lease)) is not None)
 
+    def news(self) -> ShelfSilent | ShelfAnswers | None:
+        """Whether the shelf answers, when that is to be told."""
+        return self._patience.news(_now_s())
+
     def close(self) -> None:
         """Give everything back and leave. Errors are not: what we held runs out by itself."""
         self._closing.set()
@@ -161,17 +166,15 @@ class Leasing:
     def _try(self, action: Callable[[], object]) -> bool:
         """One use of the shelf. Never around another: that none was raised would pass for an answer of the shelf."""
         try:
-            action()
+            with self._patience.use(_now_s()):
+                action()
         except ClosetError as error:
-            now_s = _now_s()
-            since_s = self._failing_since_s = self._failing_since_s or now_s
-            if now_s - since_s > _PATIENCE_S:
+            if self._patience.over(_now_s()):
                 self._tell(error)
             return False
         except BaseException as error:  # noqa: BLE001 a bug of ours: raised where the run is
             self._tell(ClosetError(f"{type(error).__name__}: {error}", where="the shelf"))
             return False
-        self._failing_since_s = None
         return True
 
     def _must(self, action: Callable[[], object]) -> None:
@@ -228,7 +231,8 @@ class Leasing:
         pause_s = RENEW_EVERY_S
         while not self._closing.wait(pause_s):
             try:
-                self._renew_once()
+                with self._patience.use(_now_s()):
+                    self._renew_once()
                 pause_s = RENEW_EVERY_S
             except ClosetError:
                 pause_s = _RETRY_S

@@ -80,6 +80,7 @@ class Pool:
         self._files: dict[tuple[str, str, int], Mapping[str, Path]] = {}
         self._threads: list[threading.Thread] = []
         self._began, self._began_unix_s = time.monotonic(), time.time()
+        self._look_s = self._began
         self._leasing = leasing(self._inbox.put)
         self._scheduler = Scheduler(
             devices,
@@ -162,11 +163,15 @@ class Pool:
             self._end()
 
     def _next(self) -> None:
+        if time.monotonic() >= self._look_s:  # also when devices say so much that the inbox is never empty
+            self._look_s = time.monotonic() + _TICK_S
+            for lost in self._leasing.overdue():
+                self._handle(lost)
+            if (news := self._leasing.news()) is not None:
+                self._said.put(news)
         try:
             message = self._inbox.get(timeout=_TICK_S)
         except queue.Empty:
-            for lost in self._leasing.overdue():
-                self._handle(lost)
             message = Tick()
         if isinstance(message, BaseException):
             raise message

@@ -28,9 +28,7 @@ from harness.closet.events import (
     Instruction,
     Kill,
     LeaseLost,
-    Recover,
     Recovered,
-    SetHealth,
     Start,
     Stop,
     Submit,
@@ -42,10 +40,11 @@ from harness.closet.events import (
 )
 from harness.closet.scheduler_asks import asks, stagings
 from harness.closet.scheduler_benches import Bench, Slot
-from harness.closet.scheduler_errors import doubts_device, is_crash, nobody_left, refuse_twice, reported_error
+from harness.closet.scheduler_canaries import canary_over, doubt
+from harness.closet.scheduler_errors import doubts_device, is_crash, nobody_left, refuse_twice, reported_error, why_away
 from harness.closet.scheduler_queue import Item, Waiting, next_for
 from harness.closet.work import Work
-from harness.domain import Device, Health, Want
+from harness.domain import Device, Want
 from harness.errors import ErrorDescription, LeaseLostError, OnroadError, from_description
 from harness.verdict import NOT_RUN, Attempt
 
@@ -82,7 +81,7 @@ class Scheduler:
             )
             for device in devices
         }
-        self._recoverable, self._max_attempts = recoverable, max_attempts
+        self._recoverable, self._max_attempts = set(recoverable), max_attempts
         self._items: dict[str, Item] = {}
         self._waiting = Waiting(tuple(self._benches.values()))
         self._stopped = False
@@ -143,7 +142,7 @@ class Scheduler:
             case HealthSeen(_, state, reason):
                 bench.seen(state, reason)
             case Suspicion(_, reason):
-                return self._doubt(bench, reason)
+                return doubt(bench, reason)
             case Recovered(_, error):
                 bench.brought_back(error)
         return []
@@ -186,7 +185,9 @@ class Scheduler:
         return done
 
     def _device_down(self, bench: Bench, error: ErrorDescription, now_s: float, *, returns: bool) -> list[Instruction]:
-        done = self._doubt(bench, error.problem) if bench.up and doubts_device(error) else []
+        # Once may be an accident of the first moment; one that does not come at all is not to be taken for healthy.
+        doubtful = doubts_device(error) and (bench.up is not None or not returns)
+        done = doubt(bench, why_away(error)) if doubtful else []
         bench.up, bench.lost, bench.error = False, not returns, error
         for number, slot in enumerate(bench.slots):
             if slot.work is not None:
@@ -194,9 +195,6 @@ class Scheduler:
             slot.draining = False
             done += self._give_back(bench, number, error.kind)
         return done
-
-    def _doubt(self, bench: Bench, reason: str) -> list[Instruction]:
-        return [SetHealth(bench.name, Health.SUSPECT, reason)] if bench.doubt(reason) else []
 
     def _granted(self, bench: Bench, event: Granted, now_s: float) -> list[Instruction]:
         slot, earmark = bench.slots[event.slot], bench.slots[event.slot].earmark
@@ -261,7 +259,10 @@ class Scheduler:
         if onroad:
             bench.busy_driving(now_s)
         if work is None or work.canary:
-            return [] if onroad else self._canary_over(bench, event)
+            if onroad or self._stopped:
+                return []
+            self._look_for_hopeless = True
+            return canary_over(bench, event, self._recoverable)
         item = self._items[work.id]
         item.spent_s += 0.0 if slot.runs_since_s is None else now_s - slot.runs_since_s
         if onroad and not self._stopped and item.turned_away < _MOST_TURNED_AWAY:
@@ -275,7 +276,7 @@ class Scheduler:
             return [self._finish(item, None), *self._crashed_alone(item, bench)]
         if self._stopped:
             return [self._finish(item, NOT_RUN)]
-        done = self._doubt(bench, error.problem) if doubts_device(error) else []
+        done = doubt(bench, error.problem) if doubts_device(error) else []
         if from_description(error).retry_elsewhere and item.another_try(self._max_attempts):
             self._wait(item)
             return done
@@ -289,28 +290,7 @@ class Scheduler:
         """A device on which crashed what ran elsewhere is the one to doubt."""
         reason = f"a job crashed here that ran on {bench.name}"
         crashed = sorted({attempt.device for attempt in item.attempts if is_crash(attempt)} - {bench.name})
-        return [told for name in crashed for told in self._doubt(self._benches[name], reason)]
-
-    def _canary_over(self, bench: Bench, event: WorkDone | WorkFailed) -> list[Instruction]:
-        if self._stopped or bench.blocked:
-            return []
-        if isinstance(event, WorkDone):
-            return self._proved(bench)
-        self._look_for_hopeless = True
-        if not bench.failed_canary(event.error, answered=event.answered):
-            return []
-        done: list[Instruction] = [SetHealth(bench.name, bench.health, bench.reason)]
-        if bench.name in self._recoverable:
-            bench.recovering = True
-            self._recoverable -= {bench.name}
-            done.append(Recover(bench.name, bench.reason))
-        return done
-
-    def _proved(self, bench: Bench) -> list[Instruction]:
-        """The judge of the canary has told the shelf already; that a quarantine is over, it leaves to be said."""
-        told = SetHealth(bench.name, Health.HEALTHY, "recovered, and its canary is right", bench.recovered)
-        bench.proved()
-        return [told] if told.recovered else []
+        return [told for name in crashed for told in doubt(self._benches[name], reason)]
 
     def _overdue(self, now_s: float) -> list[Instruction]:
         """The device's own deadline should have come first: this one is for an answer that never comes."""

@@ -73,6 +73,11 @@ def doubts_device(error: ErrorDescription) -> bool:
     return isinstance(known, DeviceError) and not isinstance(known, LeaseLostError | OnroadError)
 
 
+def why_away(error: ErrorDescription) -> str:
+    """Why a device is not there, as the shelf has it for people."""
+    return f"unreachable: {error.problem}" if error.kind == UnreachableError.__name__ else error.problem
+
+
 def nobody_left(work: Work, reasons: Sequence[tuple[str, ErrorDescription]]) -> ErrorDescription:
     """Why no device can do a work: what kept all of them away when it was the same, else that they are unreachable."""
     told = "; ".join(f"{name}: {error.problem}" for name, error in reasons)

@@ -136,6 +136,31 @@ class HealthChanged:
     reason: str
 
 
+@dataclass(frozen=True, slots=True)
+class ShelfSilent:
+    """The shelf's database has not answered for `silent_s`; unless it does, the run ends in `left_s`."""
+
+    address: str
+    silent_s: float
+    left_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class ShelfAnswers:
+    """It answers again, after `silent_s`."""
+
+    address: str
+    silent_s: float
+
+
 PoolEvent: TypeAlias = (
-    DeviceConnected | DeviceLost | StagingProgress | JobStarted | JobProgress | JobFinished | HealthChanged
+    DeviceConnected
+    | DeviceLost
+    | StagingProgress
+    | JobStarted
+    | JobProgress
+    | JobFinished
+    | HealthChanged
+    | ShelfSilent
+    | ShelfAnswers
 )

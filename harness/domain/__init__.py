@@ -102,7 +102,7 @@ class DeviceKind(StrEnum):
 class Device:
     """A machine reached over SSH. `host_key` is the pinned public key as `type base64`; paths are on the device.
 
-    An empty `python` is that of the provisioned environment below `work_folder`, or `python3` where there is none.
+    An empty `python` is that of the provisioned environment below `work_folder`, without which nothing runs there.
     """
 
     name: str

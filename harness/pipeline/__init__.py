@@ -55,12 +55,14 @@ def execute_run(
     "not run". An error that ends the whole run is kept in the record, where the gate sees it.
     """
     began_s = time.monotonic()
+    earlier_s = 0.0 if before is None else before.duration_s  # what is gone on with took that, too
     plan = prepared.plan
     results = {trial.name: not_run(trial) for trial in plan.trials}
     record = _first_record(request, prepared, folder, results)
 
     def write(record: RunRecord) -> RunRecord:
-        record = replace(record, results=tuple(results.values()), duration_s=round(time.monotonic() - began_s, 3))
+        took_s = round(earlier_s + time.monotonic() - began_s, 3)
+        record = replace(record, results=tuple(results.values()), duration_s=took_s)
         write_run(folder, record)
         return record
 

@@ -32,7 +32,7 @@ from harness.domain import (
     canonical_json,
     json_digest,
 )
-from harness.errors import ProductCrashError
+from harness.errors import ClosetError, ProductCrashError
 from harness.pipeline.canary import with_canary
 from harness.pipeline.collect import Replayed, collect
 from harness.pipeline.events import Observer
@@ -115,7 +115,7 @@ class Replays:
         if not tasks or self._stop.is_set():
             return
         pool = self._pool = self._pool or self._open()
-        costs = self._shelf.costs([_history_key(task) for task in tasks])
+        costs = self._costs(tasks)
         works = [
             replace(
                 _work(
@@ -136,6 +136,13 @@ class Replays:
             work.id: (task, label, only_devices, not_devices) for work, task in zip(works, tasks, strict=True)
         }
         pool.submit(works)
+
+    def _costs(self, tasks: Sequence[Task]) -> Mapping[str, float]:
+        """What tasks like these took; nothing while the shelf does not answer, which is no reason to end a run."""
+        try:
+            return self._shelf.costs([_history_key(task) for task in tasks])
+        except ClosetError:
+            return {}
 
     def suspect(self, device: str, reason: str) -> None:
         """The device runs its canary before its next job."""

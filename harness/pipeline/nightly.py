@@ -7,21 +7,19 @@ begins to answer otherwise is found out. What a kill cut off is gone on with at 
 from __future__ import annotations
 
 import datetime
-import fcntl
-import json
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from harness.domain import Priority
-from harness.errors import ClosetError, ConfigError, NothingToRunError
-from harness.files import write_text
+from harness.errors import ClosetError, ConfigError, NothingToRunError, from_description
 from harness.pipeline import execute_run, prepare
 from harness.pipeline.events import Observer
 from harness.pipeline.garbage import Garbage, Keep, collect_garbage
+from harness.pipeline.nightly_state import NightState, alone, load_state
 from harness.pipeline.picking import Candidate, Picked, pick
 from harness.pipeline.prepare import Prepared
 from harness.pipeline.request import Request, load_request
@@ -49,14 +47,6 @@ class Round:
     garbage: Garbage | None
 
 
-@dataclass(frozen=True, slots=True)
-class _State:
-    """Where the night is: its last round, and the run of it that has not ended, if any."""
-
-    number: int = 0
-    run: str = ""
-
-
 def keep_replaying(
     request: Request,
     store: Store,
@@ -75,7 +65,7 @@ def keep_replaying(
     """
     pauses = _pauses()
     done = 0
-    with _alone(store.home, request.suite) as state_path:
+    with alone(store.home, request.suite) as state_path:
         while not stop.is_set() and (rounds is None or done < rounds):
             try:
                 with observed() as observer:
@@ -104,7 +94,7 @@ def _one_round(
     observer: Observer,
     stop: threading.Event,
 ) -> Round:
-    state = _load_state(state_path)
+    state = load_state(state_path)
     folder = store.home / "runs" / state.run
     resumed = bool(state.run) and (folder / RECORD).is_file()
     picked: tuple[Picked, ...] = ()
@@ -113,13 +103,15 @@ def _one_round(
         prepared, resumed = _as_before(asked, folder, store)
     if not resumed:
         everything = prepare(request, store)
-        picked = _pick(everything, store, batch)
+        picked = _pick(everything, store, batch, state.again or state.repeated)
         asked = replace(request, segments=tuple(entry.segment for entry in picked), fresh=True)
         prepared = prepare(asked, store)
         folder = new_run_folder(store.home, datetime.datetime.now(datetime.UTC).date())
-        state = _State(state.number + 1, folder.name)
-        write_text(state_path, json.dumps(asdict(state)) + "\n")
-    before = {job: found.sha256 for job in prepared.plan.jobs if (found := store.find_trace(job)) is not None}
+        traces = {job: found.sha256 for job in prepared.plan.jobs if (found := store.find_trace(job)) is not None}
+        due = frozenset(state.again or state.repeated)
+        repeated = tuple(entry.segment for entry in picked if entry.segment in due)
+        state = NightState(state.number + 1, folder.name, repeated=repeated, traces=traces)
+        state.write(state_path)
     with alone_in(folder):
         record = execute_run(
             asked,
@@ -133,14 +125,14 @@ def _one_round(
         )
     _mark_replayed(prepared, record, store)
     if not record.interrupted:
-        write_text(state_path, json.dumps(asdict(_State(state.number))) + "\n")
+        NightState(state.number, again=failed_by_devices(record, state.repeated)).write(state_path)
     return Round(
         state.number,
         folder,
         record,
         picked,
         resumed,
-        () if resumed else _not_reproduced(prepared, record, before),
+        _not_reproduced(prepared, record, state.traces),
         None if keep is None else collect_garbage(store, keep),
     )
 
@@ -155,7 +147,17 @@ def _as_before(request: Request, folder: Path, store: Store) -> tuple[Prepared, 
     return prepared, True
 
 
-def _pick(everything: Prepared, store: Store, batch: int) -> tuple[Picked, ...]:
+def failed_by_devices(record: RunRecord, repeated: Collection[str]) -> tuple[str, ...]:
+    """Segments that nothing was judged of through no fault of their own, in the order of the record.
+
+    Their turn may be weeks away, so they come once more in the next round; once, so that they hold up nobody else's.
+    """
+    errors = [(str(result.segment), result.error) for result in record.results]
+    failed = [name for name, error in errors if error is not None and from_description(error).retry_elsewhere]
+    return tuple(name for name in dict.fromkeys(failed) if name not in repeated)
+
+
+def _pick(everything: Prepared, store: Store, batch: int, again: tuple[str, ...]) -> tuple[Picked, ...]:
     names = [trial.name for trial in everything.plan.trials]
     with open_shelf(store.home, everything.fleet) as shelf:
         last = shelf.replayed(names)
@@ -172,7 +174,7 @@ def _pick(everything: Prepared, store: Store, batch: int) -> tuple[Picked, ...]:
         )
         for segment, seen in segments.items()
     ]
-    return pick(candidates, batch, now_s=time.time())
+    return pick(candidates, batch, now_s=time.time(), again=again)
 
 
 def _facts(everything: Prepared, store: Store) -> Mapping[str, Candidate]:
@@ -207,30 +209,6 @@ def _not_reproduced(prepared: Prepared, record: RunRecord, before: Mapping[str, 
     )
 
 
-def _load_state(path: Path) -> _State:
-    """Where the night was; a file that is damaged means that it begins anew."""
-    try:
-        value = json.loads(path.read_text())
-        return _State(int(value["number"]), str(value["run"]))
-    except (OSError, ValueError, KeyError, TypeError):
-        return _State()
-
-
-@contextmanager
-def _alone(home: Path, suite: Path) -> Iterator[Path]:
-    """The only night of this suite in this closet; yields the file of its state."""
-    folder = home / "nightly"
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / f"{suite.stem}.lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise ConfigError(
-                "another program replays this suite already", where=str(suite), remedy="wait for it, or end it"
-            ) from error
-        yield folder / f"{suite.stem}.json"
-
-
 def _pauses() -> Iterator[float]:
     """How long to wait after each failure in a row."""
     pause_s = _FIRST_PAUSE_S
@@ -244,9 +222,13 @@ def render_round(ended: Round, *, folder: str) -> str:
     decided = gate(ended.record)
     counts = " ".join(f"{verdict.value} {count}" for verdict, count in decided.counts.items() if count)
     never = sum(entry.age_s is None for entry in ended.picked)
-    longest_s = max((entry.age_s for entry in ended.picked if entry.age_s is not None), default=None)
+    again = sum(entry.again for entry in ended.picked)
+    longest_s = max(
+        (entry.age_s for entry in ended.picked if entry.age_s is not None and not entry.again), default=None
+    )
     seen = [f"{never} never replayed before"] if never else []
     seen += [f"longest unseen {longest_s / 86_400:.1f} days"] if longest_s is not None else []
+    seen += [f"{again} once more after an error of devices"] if again else []
     notes = [f"{len(ended.not_reproduced)} not as at their last replay"] if ended.not_reproduced else []
     if ended.garbage is not None and ended.garbage.freed_bytes:
         notes.append(f"{ended.garbage.freed_bytes / 1e6:.0f} MB let go")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 # A segment of the greatest risk comes about this many times as often as one of none.
 GREATEST_WEIGHT = 8.0
@@ -29,17 +29,22 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Picked:
-    """A segment to replay now, and why: its weight, and how long ago it was replayed (None: never)."""
+    """A segment to replay now, and why: its weight, and how long ago it was replayed (None: never).
+
+    `again`: devices failed it a round ago.
+    """
 
     segment: str
     weight: float
     age_s: float | None
+    again: bool = False
 
 
-def pick(candidates: Sequence[Candidate], count: int, *, now_s: float) -> tuple[Picked, ...]:
+def pick(candidates: Sequence[Candidate], count: int, *, now_s: float, again: Sequence[str] = ()) -> tuple[Picked, ...]:
     """The `count` most urgent: never replayed first, then by age times weight.
 
-    Weights are bounded, so that however risky the others are, every segment's turn comes.
+    Weights are bounded, so that however risky the others are, every segment's turn comes. Those that are due `again`
+    come before them, in half of the places at most (but one, if there are any).
     """
     cars = Counter(candidate.car for candidate in candidates if candidate.car)
     urgent = sorted(
@@ -58,7 +63,10 @@ def pick(candidates: Sequence[Candidate], count: int, *, now_s: float) -> tuple[
             entry.segment,
         ),
     )
-    return tuple(urgent[:count])
+    due = set(again)
+    first = [replace(entry, again=True) for entry in urgent if entry.segment in due][: max(1, count // 2)]
+    taken = {entry.segment for entry in first}
+    return tuple([*first, *(entry for entry in urgent if entry.segment not in taken)][:count])
 
 
 def weigh(candidate: Candidate, car_share: float) -> float:

@@ -23,6 +23,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError, NoSuchModuleError
 from harness.errors import ConfigError, DataError
 from harness.shelf.address import Address
 from harness.shelf.clock import boottime_s
+from harness.shelf.hangup import answered_within
 
 Result = TypeVar("Result")
 
@@ -30,6 +31,7 @@ DEADLINE_S = 30.0
 IDLE_S = 10.0
 _LOCK_S = 5.0
 _STATEMENT_S = 20.0
+_ANSWER_S = 25.0  # the server's own limits come first; one that is frozen keeps none
 _LOCKED = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
 # Serialisation failure, deadlock, lock not available, statement timeout: another transaction was in the way.
 _IN_THE_WAY = frozenset({"40001", "40P01", "55P03", "57014"})
@@ -117,9 +119,10 @@ class Database:
                     raise refused from error
 
     def _transact(self, work: Callable[[Transaction], Result], begin: str, again: bool) -> Result:
-        with self.engine.connect().execution_options(begin=begin) as connection, connection.begin():
-            if self.address.path is not None:
+        if self.address.path is not None:
+            with self.engine.connect().execution_options(begin=begin) as connection, connection.begin():
                 return work(Transaction(connection, boottime_s(), time.time(), again))
+        with self.engine.connect() as connection, answered_within(connection, _ANSWER_S), connection.begin():
             server_s = float(connection.execute(_SERVER_CLOCK).scalar_one())
             return work(Transaction(connection, server_s, server_s, again))
 

@@ -14,12 +14,14 @@ from typing import Any
 from tests.chaos import driver, runners
 from tests.chaos.crowds import crowd, rivalry
 from tests.chaos.faults import scenario
-from tests.chaos.figures import PARTS, Figures
+from tests.chaos.figures import KEPT, PARTS, Figures
+from tests.chaos.ledger import Ledger, code_digest
 from tests.chaos.noticing import noticing
 
 _EXAMPLES = """\
 examples:
-  ci/chaos                          # everything: 1 000 scenarios, then the figures; about two hours on two cores
+  ci/chaos                          # everything: 1 000 scenarios, then the figures; some two hours on two cores
+  ci/chaos                          # once more after it was cut off: goes on, as long as the code is the same
   ci/chaos --seed 1234              # one scenario again, with what was said
   ci/chaos --minutes 10 --parts scenarios
 """
@@ -58,10 +60,12 @@ def _parse(words: list[str]) -> Any:
     parser = argparse.ArgumentParser(
         prog="ci/chaos", description=__doc__, epilog=_EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--scenarios", type=int, help="how many (1000)")
-    parser.add_argument("--minutes", type=float, help="for so long instead")
+    parser.add_argument("--scenarios", type=int, help="how many, those played before with this code included (1000)")
+    parser.add_argument("--minutes", type=float, help="for so long at most")
     parser.add_argument("--seed", type=int, help="only this one; with --scenarios or --minutes, the first one")
-    parser.add_argument("--processes", type=int, default=2 * (os.cpu_count() or 1), help="at a time (%(default)s)")
+    parser.add_argument(
+        "--jobs", type=int, default=2 * (os.cpu_count() or 1), help="scenarios side by side (%(default)s)"
+    )
     parser.add_argument("--rounds", type=int, default=6, help="of noticing, 8 workers each (%(default)s)")
     parser.add_argument("--rivalry-minutes", type=float, default=10.0, help="two orchestrators (%(default)s)")
     parser.add_argument(
@@ -89,18 +93,24 @@ def _again(seed: int) -> int:
 def _scenarios(chosen: Any) -> runners.Tally:
     first = 1 if chosen.seed is None else chosen.seed
     until_s = math.inf if chosen.minutes is None else time.monotonic() + chosen.minutes * 60
+    ledger = Ledger(KEPT, code_digest())
     count = chosen.scenarios or (1000 if chosen.minutes is None else None)
-    seeds: Iterator[int] = itertools.islice(itertools.count(first), count)
-    done = itertools.count(1)
+    wanted = None if count is None else max(0, count - len(ledger.played))
+    seeds: Iterator[int] = itertools.islice((n for n in itertools.count(first) if n not in ledger.played), wanted)
+    _say(f"code {ledger.code}: {len(ledger.played)} scenarios were played with it before")
+    began_s, done = time.monotonic(), itertools.count(1)
 
     def ended(seed: int, told: dict[str, Any]) -> None:
-        number = next(done)
+        ledger.add(seed, told)
         for violation in told["violations"]:
             _say(f"VIOLATION in {scenario(seed)}\n  {violation}\n{told['said']}\n  again: ci/chaos --seed {seed}")
-        if number % 25 == 0:
-            _say(f"{number} scenarios")
+        if (number := next(done)) % 25 == 0:
+            rate = number / (time.monotonic() - began_s) * 60
+            wrong = sum(bool(told["violations"]) for told in ledger.played.values())
+            _say(f"{len(ledger.played)} scenarios, {wrong} with a violation; {rate:.1f} a minute")
 
-    return runners.play_many(seeds, chosen.processes, until_s, ended)
+    runners.play_many(seeds, chosen.jobs, until_s, ended)
+    return runners.tally_of(ledger.played)
 
 
 def _say(text: str) -> None:

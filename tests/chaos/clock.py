@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import atexit
 import functools
+import hashlib
+import os
 import shutil
 import struct
 import subprocess
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
 SOURCE = Path(__file__).with_name("clock.c")
+_KEPT = Path(__file__).parents[2] / ".closet" / "fixtures"
 
 
 @functools.cache
@@ -20,11 +21,13 @@ def clock_library() -> Path | None:
     compiler = shutil.which("cc") or shutil.which("gcc")
     if compiler is None:
         return None
-    folder = tempfile.mkdtemp(prefix="chaos-clock-")
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    library = Path(folder, "clock.so")
-    made = subprocess.run([compiler, "-O1", "-shared", "-fPIC", "-o", str(library), str(SOURCE)], check=False)
-    return library if made.returncode == 0 else None
+    library = _KEPT / f"clock-{hashlib.sha256(SOURCE.read_bytes()).hexdigest()[:16]}.so"
+    if library.exists():
+        return library
+    library.parent.mkdir(parents=True, exist_ok=True)
+    part = library.with_suffix(f".{os.getpid()}.part")
+    made = subprocess.run([compiler, "-O1", "-shared", "-fPIC", "-o", str(part), str(SOURCE)], check=False)
+    return part.rename(library) if made.returncode == 0 else None
 
 
 def fake_clock(path: Path) -> Mapping[str, str]:

@@ -7,7 +7,6 @@ import json
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Sequence
@@ -20,6 +19,7 @@ from typing import Any
 from tests.chaos.driver import Order
 from tests.chaos.link import Loop
 from tests.chaos.nursery import ROOT
+from tests.chaos.watcher import watched_folder
 from tests.chaos.workers import EmulatedWorker, Worker
 
 _LOG = "uses.log"
@@ -53,8 +53,7 @@ class Rivalry:
 
 def crowd(workers: int, jobs: int) -> dict[str, Any]:
     """So many emulated workers and short jobs, one orchestrator: how long, how much memory, how evenly."""
-    with tempfile.TemporaryDirectory(prefix="closet-chaos-") as name, ExitStack() as stack:
-        folder = Path(name)
+    with watched_folder() as folder, ExitStack() as stack:
         shelf = _switch_on(workers, folder, stack)
         devices = tuple(worker.device(1) for worker in shelf)
         order = Order("crowd", folder, folder / "shelf.db", devices, "pass", jobs)
@@ -63,8 +62,7 @@ def crowd(workers: int, jobs: int) -> dict[str, Any]:
 
 def rivalry(devices: int, seconds: float, *, freeze_every_s: float = 0.0) -> Rivalry:
     """Two orchestrators, one shelf, the same devices; one of them is frozen now and then, longer than leases last."""
-    with tempfile.TemporaryDirectory(prefix="closet-chaos-") as name, ExitStack() as stack:
-        folder = Path(name)
+    with watched_folder() as folder, ExitStack() as stack:
         shelf = _switch_on(devices, folder, stack)
         given = tuple(worker.device(1) for worker in shelf)
         began_s = time.monotonic()

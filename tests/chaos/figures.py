@@ -18,7 +18,8 @@ from tests.chaos.runners import Tally
 
 PARTS = ("scenarios", "noticing", "crowd", "rivalry")
 DOCUMENT = ROOT / "docs" / "reliability.md"
-_KEPT = ROOT / ".closet" / "chaos" / "figures.json"
+KEPT = ROOT / ".closet" / "chaos"
+_FIGURES = KEPT / "figures.json"
 _BEGIN, _END = "<!-- figures: written by ci/chaos -->", "<!-- end of figures -->"
 _FROZEN_S, _KILLED_S, _RSS_MB, _STALL_S = 35.0, 5.0, 400.0, 30.0
 _LIMITS = {"frozen": _FROZEN_S, "silent": _FROZEN_S, "cable": _FROZEN_S, "killed": _KILLED_S, "agent": _KILLED_S}
@@ -33,12 +34,12 @@ class Figures:
     @staticmethod
     def load() -> Figures:
         """What earlier runs of `ci/chaos` left."""
-        return Figures(json.loads(_KEPT.read_text()) if _KEPT.exists() else {})
+        return Figures(json.loads(_FIGURES.read_text()) if _FIGURES.exists() else {})
 
     def save(self) -> None:
         """For the next one."""
-        _KEPT.parent.mkdir(parents=True, exist_ok=True)
-        _KEPT.write_text(json.dumps(self._kept, indent=1) + "\n")
+        KEPT.mkdir(parents=True, exist_ok=True)
+        _FIGURES.write_text(json.dumps(self._kept, indent=1) + "\n")
 
     def scenarios(self, tally: Tally) -> None:
         """What came of scenarios."""

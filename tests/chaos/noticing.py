@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -15,6 +14,7 @@ from harness.closet.work import DeviceLost, JobStarted, PoolEvent
 from harness.shelf import Shelf
 from tests.chaos.link import Loop
 from tests.chaos.processes import tell
+from tests.chaos.watcher import watched_folder
 from tests.chaos.workers import BoxedWorker, EmulatedWorker, Worker, boxes_possible
 from tests.chaos.works import Works
 
@@ -32,8 +32,7 @@ def noticing(rounds: int) -> dict[str, list[float]]:
         "agent killed (SIGKILL)": _kill_agent,
     }
     found: dict[str, list[float]] = {}
-    with tempfile.TemporaryDirectory(prefix="closet-chaos-") as name, ExitStack() as stack:
-        folder = Path(name)
+    with watched_folder() as folder, ExitStack() as stack:
         loop = stack.enter_context(Loop())
         emulated: list[Worker] = [EmulatedWorker(f"e-{n:02d}", folder / f"e{n}", loop) for n in range(_WORKERS)]
         for worker in emulated:

@@ -9,9 +9,11 @@ from __future__ import annotations
 import faulthandler
 import json
 import os
+import select
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -59,18 +61,20 @@ class Child:
 
     def __init__(self, nursery: Nursery, pid: int) -> None:
         self._nursery, self.pid = nursery, pid
+        self._ends = os.pidfd_open(pid)
         self.returncode: int | None = None
 
     def poll(self) -> int | None:
         """Its exit code, negative for a signal; None while it runs."""
-        if self.returncode is None:
-            self.returncode = self._nursery.ask({"poll": self.pid})
+        if self.returncode is None and select.select([self._ends], [], [], 0.0)[0]:
+            self.wait()
         return self.returncode
 
     def wait(self) -> int:
         """The same, once it has ended."""
         if self.returncode is None:
             self.returncode = int(self._nursery.ask({"wait": self.pid}))
+            os.close(self._ends)
         return self.returncode
 
     def send_signal(self, number: int) -> None:
@@ -88,7 +92,10 @@ def _serve() -> None:
     import harness.cli.nightly  # noqa: PLC0415
     import harness.cli.suites  # noqa: PLC0415
     import harness.closet.pool  # noqa: PLC0415
+    import harness.shelf  # noqa: PLC0415
 
+    with tempfile.TemporaryDirectory() as folder:  # a database that is made brings the migrations in
+        harness.shelf.Shelf(Path(folder, "shelf.db")).close()
     living: set[int] = set()
     while line := sys.stdin.buffer.readline():
         question = json.loads(line)
@@ -99,12 +106,11 @@ def _serve() -> None:
                 harness.__main__.script()
                 os._exit(0)
             living.add(pid)
-            answer: int | None = pid
+            answer = pid
         else:
-            pid, flags = (question["poll"], os.WNOHANG) if "poll" in question else (question["wait"], 0)
-            ended, status = os.waitpid(pid, flags)
+            ended, status = os.waitpid(question["wait"], 0)
             living.discard(ended)
-            answer = os.waitstatus_to_exitcode(status) if ended else None
+            answer = os.waitstatus_to_exitcode(status)
         os.write(1, json.dumps(answer).encode() + b"\n")
     for pid in living:  # whoever wanted them is gone
         os.kill(pid, signal.SIGKILL)

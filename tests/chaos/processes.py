@@ -6,38 +6,36 @@ import os
 import signal
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from pathlib import Path
-
-
-def living() -> list[int]:
-    """Every process that runs, zombies not."""
-    numbers = [int(folder.name) for folder in Path("/proc").iterdir() if folder.name.isdecimal()]
-    return [pid for pid in numbers if state(pid) not in {"", "Z", "X"}]
 
 
 def state(pid: int) -> str:
     """The letter of ps; "" when it is gone."""
-    with suppress(OSError, IndexError):
-        return Path("/proc", str(pid), "stat").read_text().rpartition(")")[2].split()[0]
-    return ""
+    fields = _read(pid, "stat").rpartition(b")")[2].split()
+    return fields[0].decode() if fields else ""
 
 
 def carrying(assignment: str) -> list[int]:
     """Living processes with exactly `NAME=value` in their environment."""
     _refuse_short(assignment)
-    return _those(lambda pid: assignment in _words(pid, "environ"))
+    return _those(_with_word("environ", assignment.encode() + b"\0"))
 
 
 def carrying_prefix(assignment: str) -> list[int]:
     """Living processes with a variable in their environment that begins so."""
     _refuse_short(assignment)
-    return _those(lambda pid: any(word.startswith(assignment) for word in _words(pid, "environ")))
+    return _those(_with_word("environ", assignment.encode()))
 
 
 def with_argument(text: str) -> list[int]:
     """Living processes with an argument that contains `text`."""
     _refuse_short(text)
-    return _those(lambda pid: any(text in word for word in _words(pid, "cmdline")))
+    return _those(lambda pid: text.encode() in _read(pid, "cmdline"))
+
+
+def mentioning(text: str) -> list[int]:
+    """Living processes with `text` in an argument or in their environment."""
+    _refuse_short(text)
+    return _those(lambda pid: any(text.encode() in _read(pid, name) for name in ("cmdline", "environ")))
 
 
 def in_namespace_of(pid: int) -> list[int]:
@@ -57,22 +55,30 @@ def tell(pids: Iterable[int], number: signal.Signals) -> None:
 
 def command_line(pid: int) -> str:
     """What was started, for reports."""
-    return " ".join(_words(pid, "cmdline"))[:200]
+    return " ".join(_read(pid, "cmdline").decode(errors="replace").split("\0"))[:200]
 
 
 def _those(wanted: Callable[[int], bool]) -> list[int]:
-    return [pid for pid in living() if pid != os.getpid() and wanted(pid)]
+    """Bytes and plain numbers, since everything is looked through, some twenty times a scenario."""
+    own = os.getpid()
+    numbers = [int(name) for name in os.listdir("/proc") if name.isdecimal()]  # noqa: PTH208 ten times as fast
+    return [pid for pid in numbers if pid != own and wanted(pid) and state(pid) not in {"", "Z", "X"}]
 
 
-def _words(pid: int, name: str) -> list[str]:
-    with suppress(OSError):
-        return Path("/proc", str(pid), name).read_bytes().decode(errors="replace").split("\0")
-    return []
+def _with_word(name: str, begins: bytes) -> Callable[[int], bool]:
+    """Whether one of the words, each of which ends with a zero byte, begins so."""
+    return lambda pid: b"\0" + begins in b"\0" + _read(pid, name)
+
+
+def _read(pid: int, name: str) -> bytes:
+    with suppress(OSError), open(f"/proc/{pid}/{name}", "rb", buffering=0) as stream:  # noqa: PTH123 as above
+        return stream.read()
+    return b""
 
 
 def _namespace(pid: int) -> str:
     with suppress(OSError):
-        return str(Path(f"/proc/{pid}/ns/pid").readlink())
+        return os.readlink(f"/proc/{pid}/ns/pid")  # noqa: PTH115 as above
     return ""
 
 

@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import json
+import os
+import queue
+import signal
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 from typing import Any
 
 from tests.chaos.corpus import build_corpus
 from tests.chaos.faults import scenario
 from tests.chaos.nursery import ROOT
 from tests.chaos.scenario import Floor
+from tests.chaos.watcher import watched_folder
 
 CORPUS = ROOT / ".closet" / "fixtures" / "chaos"
 
@@ -35,7 +37,6 @@ class Tally:
     verdicts: Counter[str] = field(default_factory=Counter)
     swept_later: int = 0
     violations: list[tuple[int, str]] = field(default_factory=list)
-    seconds: float = 0.0
 
     def add(self, seed: int, told: dict[str, Any]) -> None:
         """One more."""
@@ -59,12 +60,21 @@ def play_one(seed: int) -> dict[str, Any]:
         return _told(floor, seed)
 
 
-def play_many(
-    seeds: Iterator[int], processes: int, until_s: float, on_end: Callable[[int, dict[str, Any]], None]
-) -> Tally:
-    """Play seeds in so many processes until there are none, or the time is over (on the monotonic clock)."""
+def tally_of(played: Mapping[int, dict[str, Any]]) -> Tally:
+    """What came of all these."""
+    tally = Tally()
+    for seed, told in sorted(played.items()):
+        tally.add(seed, told)
+    return tally
+
+
+def play_many(seeds: Iterator[int], jobs: int, until_s: float, on_end: Callable[[int, dict[str, Any]], None]) -> None:
+    """Play seeds, so many at a time, until there are none, or the time is over (on the monotonic clock).
+
+    Each process has a floor of its own: folder, namespaces, addresses, store, shelf. `on_end` is called one at a time.
+    """
     build_corpus(CORPUS)
-    tally, lock, began_s = Tally(), threading.Lock(), time.monotonic()
+    lock = threading.Lock()
 
     def feed() -> None:
         process: subprocess.Popen[str] | None = None
@@ -80,36 +90,44 @@ def play_many(
                 process = None
                 told = {**_nothing(), "violations": ["the process that played it died"]}
             with lock:
-                tally.add(seed, told)
                 on_end(seed, told)
         if process is not None:
             assert process.stdin is not None
             process.stdin.close()
             process.wait()
 
-    threads = [threading.Thread(target=feed) for _ in range(processes)]
+    threads = [threading.Thread(target=feed) for _ in range(jobs)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    tally.seconds = time.monotonic() - began_s
-    return tally
 
 
 def serve() -> None:
     """Play the seeds that come on the input, one after the other; a JSON line for each."""
-    with _floor() as floor:
+    seeds: queue.SimpleQueue[str] = queue.SimpleQueue()
+    playing = threading.Event()
+
+    def listen() -> None:
         for line in sys.stdin:
-            sys.stdout.write(json.dumps(_told(floor, int(line))) + "\n")
+            seeds.put(line)
+        if playing.is_set():  # nobody is left who wants to know: what was started is the watcher's
+            os.kill(os.getpid(), signal.SIGKILL)
+        seeds.put("")
+
+    with _floor() as floor:
+        threading.Thread(target=listen, name="seeds", daemon=True).start()
+        while line := seeds.get():
+            playing.set()
+            told = _told(floor, int(line))
+            playing.clear()
+            sys.stdout.write(json.dumps(told) + "\n")
             sys.stdout.flush()
 
 
 @contextmanager
 def _floor() -> Iterator[Floor]:
-    with (
-        tempfile.TemporaryDirectory(prefix="closet-chaos-") as folder,
-        Floor(Path(folder), build_corpus(CORPUS)) as floor,
-    ):
+    with watched_folder() as folder, Floor(folder, build_corpus(CORPUS)) as floor:
         yield floor
 
 

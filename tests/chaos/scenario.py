@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import compileall
 import hashlib
 import io
 import json
@@ -30,6 +31,7 @@ from tests.chaos.orchestrator import Orchestrator
 from tests.chaos.workers import BoxedWorker, EmulatedWorker, Worker, boxes_possible
 
 _STALLED_S = 150.0
+_STEP_S = 0.03
 _HIT = frozenset({Kind.AGENT_KILLED, Kind.POWER_CUT, Kind.AGENT_FROZEN, Kind.FROZEN})
 
 
@@ -56,12 +58,14 @@ class Floor:
         self._folder, self._corpus = folder, corpus
         self._stack = ExitStack()
         self._workers: dict[tuple[Setting, int], Worker] = {}
+        self._used = folder / "used"
         self._proof = corpus.folder / f"proof-{code_bundle()[0].sha256[:16]}"
         self.no_boxes = boxes_possible()
 
     def __enter__(self) -> Floor:
         self._loop = self._stack.enter_context(Loop())
         self._nursery = self._stack.enter_context(Nursery())
+        write_used(self._used, self._corpus)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -133,7 +137,7 @@ class Floor:
             if not worker.running:
                 worker.start()
             if scenario.warm:
-                warm_up(worker, self._corpus)
+                shutil.copytree(self._used, worker.view, dirs_exist_ok=True)
 
     def _orchestrators(
         self, scenario: Scenario, workers: Sequence[Worker], injector: Injector, folder: Path
@@ -214,7 +218,7 @@ def _watch(orchestrators: Sequence[Orchestrator], injector: Injector) -> list[st
         if time.monotonic() > until:
             return [f"stalled: {each.stacks()}" for each in orchestrators if each.running]
         injector.step()
-        time.sleep(0.02)
+        time.sleep(_STEP_S)
     for each in orchestrators:
         each.wait()
     return []
@@ -239,12 +243,12 @@ def devices_yaml(devices: Sequence[Device]) -> str:
     return json.dumps({"devices": entries}, indent=1) + "\n"  # JSON is YAML
 
 
-def warm_up(worker: Worker, corpus: Corpus) -> None:
-    """The worker has been here before: it holds the recordings, the rule sets and the program."""
+def write_used(folder: Path, corpus: Corpus) -> None:
+    """What a worker holds that has been here before: the recordings, the rule sets and the program, which has run."""
     blob, program = code_bundle()
-    contents = [*(path.read_bytes() for path in corpus.blobs()), program]
-    (worker.view / "blobs").mkdir(parents=True, exist_ok=True)
-    for content in contents:
-        (worker.view / "blobs" / hashlib.sha256(content).hexdigest()).write_bytes(content)
+    (folder / "blobs").mkdir(parents=True)
+    for content in (*(path.read_bytes() for path in corpus.blobs()), program):
+        (folder / "blobs" / hashlib.sha256(content).hexdigest()).write_bytes(content)
     with tarfile.open(fileobj=io.BytesIO(program)) as archive:
-        archive.extractall(worker.view / "code" / blob.sha256, filter="data")
+        archive.extractall(folder / "code" / blob.sha256, filter="data")
+    compileall.compile_dir(folder / "code", quiet=1)

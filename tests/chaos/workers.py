@@ -19,6 +19,7 @@ from harness.domain import Device, DeviceKind
 from tests.chaos.crooked import CrookedPython
 from tests.chaos.link import Link, Loop, open_link
 from tests.chaos.processes import carrying, carrying_prefix, in_namespace_of, tell, with_argument
+from tests.openssh import SSHD, banner, why_silent
 
 ROOT = Path(__file__).parents[2]
 INIT = Path(__file__).with_name("init.py")
@@ -92,7 +93,7 @@ class Worker(ABC):
     def started(self) -> set[str]:
         """The folders of jobs that are there now."""
         try:
-            return {path.name for path in (self.view / "jobs").iterdir()}
+            return set(os.listdir(self.view / "jobs"))  # noqa: PTH208 asked thirty times a second
         except OSError:
             return set()
 
@@ -146,7 +147,9 @@ class Worker(ABC):
         assert process.stdout is not None
         line = process.stdout.readline()
         if not line:
-            raise RuntimeError(f"{self.name} does not start: exit {process.wait()}")
+            log = self.folder / "sshd.log"
+            said = log.read_text(errors="replace")[-3000:] if log.exists() else ""
+            raise RuntimeError(f"{self.name} does not start: exit {process.wait()}\n{said}")
         return line
 
 
@@ -187,9 +190,8 @@ class BoxedWorker(Worker):
 
     def __init__(self, name: str, folder: Path, loop: Loop, number: int) -> None:
         super().__init__(name, folder, loop)
-        # 198.18.0.0/15 is reserved for benchmarks; a /30 each, apart for every process that does this at a time.
-        net = (os.getpid() * 16 + number) % 32768 * 4
-        self._here, self._there = (f"198.{18 + (net >> 16)}.{net >> 8 & 255}.{(net & 255) + host}" for host in (1, 2))
+        self._number = number
+        self._here = self._there = ""
         self._cable = f"cl{os.getpid()}n{number}"
         self.max_sessions = MAX_SESSIONS
         self.disk_bytes = 0
@@ -202,12 +204,11 @@ class BoxedWorker(Worker):
     def view(self) -> Path:
         if not self.disk_bytes or self.process is None:
             return self.work_folder
-        inside = [pid for pid in in_namespace_of(self._init()) if pid != self.process.pid] if self.running else []
-        return Path(f"/proc/{inside[0]}/root{self.work_folder}") if inside else self.work_folder
+        return Path(f"/proc/{self._init()}/root{self.work_folder}") if self.running else self.work_folder
 
     def start(self) -> None:
         self.end()
-        Path("/run/sshd").mkdir(exist_ok=True)  # sshd insists on it as root
+        self._here, self._there = free_addresses(os.getpid() * 16 + self._number)
         config = self.folder / "sshd.config"
         config.write_text(
             f"HostKey {self.host_key}\nAuthorizedKeysFile {self.client_key}.pub\nListenAddress {self._there}\nPort 22\n"
@@ -219,7 +220,7 @@ class BoxedWorker(Worker):
         self.special = bool(disk) or self.max_sessions != MAX_SESSIONS
         flags = ["--net", "--pid", "--mount", "--mount-proc", "--fork", "--kill-child"]
         command = ["unshare", *flags, sys.executable, "-S", "-E", str(INIT), f"{self._there}/30", str(config), *disk]
-        with (self.folder / "sshd.log").open("ab") as log:
+        with self._log.open("ab") as log:
             self.process = subprocess.Popen(
                 command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, start_new_session=True
             )
@@ -232,6 +233,18 @@ class BoxedWorker(Worker):
         self.process.stdin.flush()
         self._await(self.process)
         self.link.address = (self._there, 22)
+        if not eventually(lambda: banner(self._there, 22).startswith("SSH-"), 20.0):
+            raise RuntimeError(self._why_silent())
+
+    def _why_silent(self) -> str:
+        """Inside the server answered a moment ago: what lies between?"""
+        ways = [("-br", "address"), ("route", "get", self._there), ("neighbour", "show", "to", self._there)]
+        told = [subprocess.run(["ip", *way], capture_output=True, text=True, check=False).stdout for way in ways]
+        return "\n".join([why_silent(self._there, 22, self._log), *told])
+
+    @property
+    def _log(self) -> Path:
+        return self.folder / "sshd.log"
 
     def _init(self) -> int:
         """The first process inside, a child of `unshare`."""
@@ -276,14 +289,28 @@ class BoxedWorker(Worker):
         subprocess.run(["ip", *words], check=True, capture_output=True, text=True)
 
 
+def free_addresses(number: int) -> tuple[str, str]:
+    """Both ends of a cable that no other cable here has, whatever was left by whom.
+
+    198.18.0.0/15 is reserved for benchmarks; each gets four addresses of it, those of `number` unless they are taken.
+    """
+    taken = subprocess.run(["ip", "-o", "-4", "address", "show"], capture_output=True, text=True, check=True).stdout
+    for net in range(number, number + 32768):
+        bits = net % 32768 * 4
+        here, there = (f"198.{18 + (bits >> 16)}.{bits >> 8 & 255}.{(bits & 255) + end}" for end in (1, 2))
+        if f" {here}/" not in taken:
+            return here, there
+    raise RuntimeError("all addresses are taken")
+
+
 def boxes_possible() -> str:
     """Why no namespaces with OpenSSH can be had here; "" when they can."""
     if os.environ.get("CLOSET_CHAOS_BOXES") != "1":
         return "CLOSET_CHAOS_BOXES=1 asks for OpenSSH in namespaces; ci/chaos sets it"
     if os.geteuid() != 0:
         return "only root makes network namespaces"
-    if not Path("/usr/sbin/sshd").exists():
-        return "no /usr/sbin/sshd"
+    if not SSHD.exists():
+        return f"no {SSHD}"
     for program in ("unshare", "ip"):
         if shutil.which(program) is None:
             return f"no {program}"

@@ -84,7 +84,7 @@ def test_a_device_that_does_not_answer_is_listed_with_its_quarantine(desk: Desk)
     lines = out.splitlines()
     titles, tizi = lines[0].split(), next(line for line in lines if line.startswith("tizi-01"))
     assert titles[:5] == ["device", "kind", "state", "since", "by"]
-    assert tizi.split()[:3] == ["tizi-01", "tizi", "quarantined"]
+    assert tizi.split()[:4] == ["tizi-01", "tizi", "quarantined,", "unreachable"]
     assert who() in tizi
     assert "answered X twice" in out
     assert "no answer" in out

@@ -12,7 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from harness.errors import ExitCode
+from harness.errors import DataError, ExitCode, UnreachableError
+from harness.pipeline.nightly import failed_by_devices
+from harness.verdict import JobResult, RunRecord, Verdict
 from tests.cli.conftest import Desk
 
 SUITE = """\
@@ -84,6 +86,34 @@ def test_what_was_cut_off_is_gone_on_with(night: Desk) -> None:
     else:
         assert after["round"] == before[-1]["round"] + 1
     assert not (night.folder / ".closet" / "shelf.db-journal").exists()
+
+
+def test_a_round_that_is_gone_on_with_is_held_against_what_was_there_when_it_began(night: Desk) -> None:
+    code, out, err = night.closet("nightly", night.suite, "--batch", 2, "--rounds", 1, "--json")
+    assert code == ExitCode.NO_VERDICT, err
+    (first,) = rounds(out)
+    run = Path(first["run"])
+    record = json.loads((run / "record.json").read_text())
+    jobs = {result["name"]: result["provenance"]["candidate_job"] for result in record["results"]}
+    state_path = next((night.folder / ".closet" / "nightly").glob("*.json"))
+    # As a kill just before the end of that round would have left it, with another trace in the store at its beginning.
+    changed = dict.fromkeys([*jobs.values()][:1], "0" * 64)
+    state_path.write_text(json.dumps({"number": 1, "run": run.name, "traces": changed}))
+    (after,) = rounds(night.closet("nightly", night.suite, "--batch", 2, "--rounds", 1, "--json")[1])
+    assert (after["resumed"], after["round"]) == (True, 1)
+    assert after["not_reproduced"] == [*jobs][:1]
+    assert after["duration_s"] > first["duration_s"], "all its parts count"
+
+
+def test_what_devices_failed_is_due_once_more_and_only_once() -> None:
+    gone, damaged = UnreachableError("no answer").describe(), DataError("truncated").describe()
+    results = [
+        JobResult(name, name, "driving_model", "mici", Verdict.ERROR if error else Verdict.PASS, error)
+        for name, error in (("a", gone), ("b", damaged), ("c", None), ("d", gone))
+    ]
+    record = RunRecord("run", "night", "", (), {}, {}, (), {}, tuple(results))
+    assert failed_by_devices(record, ()) == ("a", "d")
+    assert failed_by_devices(record, ("a",)) == ("d",)
 
 
 def test_room_is_made_and_mistakes_are_told_at_once(night: Desk) -> None:

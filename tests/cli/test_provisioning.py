@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pty
+import re
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -144,6 +145,15 @@ def test_an_environment_without_what_a_replay_needs_is_found_out_by_the_canary(d
     code, out, _ = desk.closet("devices", "provision", "mici-01", "--remove")
     assert (code, out) == (0, "mici-01: removed; not ours, and left: notes\n")
     foreign.unlink()
+    code, out, _ = desk.closet("devices")
+    assert code == 3
+    assert re.search(r"^mici-01  mici  unknown ", out, re.MULTILINE)
+    assert "not provisioned" in out
+    assert "closet devices provision mici-01" in out
+    assert "ready" not in out
+    assert list(Path(desk.worker.device.work_folder).iterdir()) == [], "looking brings nothing back"
+    code, out, _ = desk.closet("devices", "--no-contact")
+    assert (code, "not provisioned: closet devices provision mici-01" in out) == (0, True)
 
 
 def test_a_device_that_is_not_there_cannot_be_provisioned(desk: Desk) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import getpass
 import hashlib
 import io
-import os
 import shutil
 import socket
 import subprocess
@@ -13,7 +12,7 @@ import sys
 import tarfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -25,8 +24,9 @@ from harness.closet.pool import Pool, open_pool
 from harness.closet.work import PoolEvent, Work, WorkOutcome
 from harness.domain import Blob, Device, DeviceKind
 from harness.shelf import Shelf
+from tests.openssh import SSHD, banner, server_command, why_silent
 
-SSHD = Path("/usr/sbin/sshd")
+_SERVERS: dict[tuple[str, int], Path] = {}  # OpenSSH servers that run, with their logs
 
 
 def eventually(condition: Callable[[], bool], seconds: float = 15.0) -> bool:
@@ -139,8 +139,6 @@ def openssh(count: int, folder: Path) -> Iterator[tuple[Device, ...]]:
     """As many OpenSSH servers as asked for, run by whoever runs the tests, on ports of their own."""
     if not SSHD.exists():
         pytest.skip("no /usr/sbin/sshd: OpenSSH as a device is not tested here")
-    if os.getuid() == 0:
-        Path("/run/sshd").mkdir(exist_ok=True)  # sshd insists on it as root
     client_key = write_key(folder / "client_key")
     shutil.copy(client_key.with_suffix(".pub"), folder / "authorized_keys")
     with ExitStack() as stack:
@@ -154,14 +152,16 @@ def openssh(count: int, folder: Path) -> Iterator[tuple[Device, ...]]:
             config.write_text(
                 f"HostKey {host_key}\nAuthorizedKeysFile {folder}/authorized_keys\nListenAddress 127.0.0.1\n"
                 f"Port {port}\nPidFile none\nUsePAM no\nStrictModes no\nPermitRootLogin prohibit-password\n"
-                "PasswordAuthentication no\nKbdInteractiveAuthentication no\n"
+                "PasswordAuthentication no\nKbdInteractiveAuthentication no\nMaxStartups 100\nUseDNS no\n"
             )
-            process = subprocess.Popen(
-                [str(SSHD), "-D", "-e", "-f", str(config)], stderr=subprocess.DEVNULL, start_new_session=True
-            )
+            log = _SERVERS["127.0.0.1", port] = folder / f"{name}.log"
+            stack.callback(_SERVERS.pop, ("127.0.0.1", port))
+            with log.open("ab") as stream:
+                process = subprocess.Popen(server_command(config), stderr=stream, start_new_session=True)
             stack.callback(process.wait)
             stack.callback(process.terminate)
-            assert eventually(lambda port=port: _answers(port))
+            answers = eventually(lambda port=port: banner("127.0.0.1", port).startswith("SSH-"), 30.0)
+            assert answers, why_silent("127.0.0.1", port, log)
             work_folder = folder / name
             work_folder.mkdir()
             devices.append(
@@ -180,12 +180,14 @@ def openssh(count: int, folder: Path) -> Iterator[tuple[Device, ...]]:
         yield tuple(devices)
 
 
-def _answers(port: int) -> bool:
-    try:
-        with socket.create_connection(("127.0.0.1", port), timeout=1.0) as stream:
-            return stream.recv(4) == b"SSH-"
-    except OSError:
-        return False
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """What failed while OpenSSH servers ran tells what they said, and whether they still answer."""
+    report = yield
+    if report.failed and "openssh" in item.name:
+        for (host, port), log in _SERVERS.items():
+            report.sections.append(("OpenSSH", why_silent(host, port, log)))
+    return report
 
 
 @pytest.fixture(scope="session", params=["emulator", "openssh"])

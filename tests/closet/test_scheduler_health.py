@@ -58,6 +58,24 @@ def test_what_the_shelf_doubts_is_not_proved_by_its_past() -> None:
     assert starts(shop.up("d", proved=True)) == [(CANARY, "d", 0, 1)]
 
 
+def test_one_that_a_run_cannot_connect_to_is_suspect_until_its_canary_says_otherwise() -> None:
+    devices = [device("d")]
+    shop = desk([work("a")], devices, canaries={"d": canary(devices[0].kind)})
+    shop.tell(HealthSeen("d", Health.HEALTHY, "passed its canary"))
+    assert healths(shop.down("d", LOST, returns=True)) == [], "once may be an accident"
+    told = shop.down("d", LOST, 1.0, returns=True)
+    suspect = SetHealth("d", Health.SUSPECT, f"unreachable: {LOST.problem}")
+    assert [i for i in told if isinstance(i, SetHealth)] == [suspect]
+    assert healths(shop.down("d", LOST, 2.0, returns=True)) == [], "told once"
+    assert starts(shop.up("d", 4.0, proved=True)) == [(CANARY, "d", 0, 1)]
+
+
+def test_one_that_is_given_up_at_once_is_suspect_at_once() -> None:
+    devices = [device("d")]
+    shop = desk([work("a")], devices, canaries={"d": canary(devices[0].kind)})
+    assert healths(shop.down("d", SICK)) == [("d", Health.SUSPECT)]
+
+
 def test_no_more_canaries_than_there_is_work_for() -> None:
     shop = shop_of([work("a")], 4)
     assert starts(shop.first) == [(CANARY, "d0", 0, 1)]

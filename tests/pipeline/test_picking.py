@@ -40,6 +40,18 @@ def test_a_clock_that_went_back_makes_no_segment_negative():
     assert entry.age_s == 0.0
 
 
+def test_what_devices_failed_comes_again_first_in_half_of_the_places():
+    candidates = [Candidate("new", None), *(Candidate(name, NOW_S) for name in ("a", "b", "c"))]
+    chosen = pick(candidates, 4, now_s=NOW_S, again=("c", "b", "a", "gone"))
+    assert [(entry.segment, entry.again) for entry in chosen] == [
+        ("a", True),
+        ("b", True),
+        ("new", False),
+        ("c", False),
+    ]
+    assert [entry.segment for entry in pick(candidates, 1, now_s=NOW_S, again=("c",))] == ["c"]
+
+
 @given(
     st.lists(st.tuples(st.integers(0, 9), st.sampled_from(["", "A", "B"])), min_size=1, max_size=30),
     st.integers(1, 4),

@@ -22,6 +22,7 @@ from harness.shelf import Shelf, parse_address
 from harness.shelf.database import Database, Transaction
 from harness.shelf.schema import REVISION, metadata, slots
 from harness.shelf.upgrade import ADVISORY_LOCK
+from tests.postgres import standing_still
 from tests.shelf.conftest import ask, join, want
 
 # Held for longer than the database itself waits for a lock, a quarter of the deadline.
@@ -245,3 +246,16 @@ def test_bounds_of_the_postgres_session(postgres_url: str) -> None:
 
     assert all(re.fullmatch(r"[1-9]\d*s", value) for value in database.read(shown).values())
     database.close()
+
+
+@pytest.mark.timeout(60)
+def test_a_server_that_stands_still_is_given_up(
+    postgres_url: str, postgres_server: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its machine acknowledges every byte, and none of its own limits runs."""
+    monkeypatch.setattr("harness.shelf.database._ANSWER_S", 0.3)
+    with Shelf(f"{postgres_url}&connect_timeout=2") as shelf:
+        holder = join(shelf)
+        with standing_still(postgres_server), pytest.raises(DataError, match="does not answer"):
+            shelf.renew(holder)
+        assert shelf.renew(holder) == ()
