@@ -2,6 +2,7 @@
 
 from harness.shelf.address import Address, parse_address
 from harness.shelf.archive import Archive
+from harness.shelf.database import DEADLINE_S
 from harness.shelf.holders import LOST_AFTER_S, RENEW_EVERY_S
 from harness.shelf.labels import refuse_unavailable
 from harness.shelf.offers import PATIENCE_S
@@ -31,6 +32,7 @@ from harness.shelf.values import CanaryAnswer, DeviceHealth, HealthChange, Holde
 
 __all__ = [
     "AGEING_S",
+    "DEADLINE_S",
     "ENDED",
     "LOST_AFTER_S",
     "PATIENCE_S",

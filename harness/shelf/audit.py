@@ -14,7 +14,14 @@ ASKED = "asked"
 
 def begin(transaction: Transaction, *, who: str, via: str, action: str, subject: str, reason: str) -> int:
     """Note what somebody is about to do; the entry's number."""
-    said: dict[str, object] = {"who": who, "via": via, "action": action, "subject": subject, "reason": reason, "outcome": ASKED}
+    said: dict[str, object] = {
+        "who": who,
+        "via": via,
+        "action": action,
+        "subject": subject,
+        "reason": reason,
+        "outcome": ASKED,
+    }
     noted = sa.insert(audit).values(said | {"at": transaction.unix_s}).returning(audit.c.id)
     return int(transaction.execute(noted).scalar_one())
 
