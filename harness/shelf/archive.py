@@ -109,9 +109,13 @@ class Archive:
         """The last values of a series, oldest first."""
         return self._database.read(lambda t: trends.series_points(t, number, limit))
 
-    def run_points(self, suite: str, what: str, limit: int = 200) -> tuple[Point, ...]:
-        """`passed` (%), `errors` (%) or `duration` (min) of the last runs of a suite, oldest first."""
-        return self._database.read(lambda t: trends.run_points(t, suite, what, limit))
+    def one_series(self, number: int) -> SeriesRow | None:
+        """A metric by its number."""
+        return self._database.read(lambda t: trends.one_series(t, number))
+
+    def recent_points(self, suite: str, last_runs: int = 60) -> Mapping[SeriesRow, tuple[Point, ...]]:
+        """What the last runs of a suite measured, by metric, oldest first."""
+        return self._database.read(lambda t: trends.recent_points(t, suite, last_runs))
 
     def flaky_places(self, suite: str = "", *, last_runs: int = 40, limit: int = 50) -> tuple[FlakyPlace, ...]:
         """Places that were not steady over the last runs, the worst first."""

@@ -6,6 +6,8 @@ those alone, however many there are.
 
 from __future__ import annotations
 
+from typing import Any
+
 import sqlalchemy as sa
 
 from harness.shelf.database import Transaction
@@ -40,24 +42,32 @@ def series_points(transaction: Transaction, number: int, limit: int) -> tuple[Po
         .join(runs, runs.c.id == claims.c.run)
         .order_by(claims.c.measured_at, claims.c.run)
     )
-    return tuple(
-        Point(row.slug, row.measured_at, row.candidate, row.baseline, row.low, row.high, row.standing)
-        for row in transaction.execute(asked)
+    return tuple(_point(row) for row in transaction.execute(asked))
+
+
+def recent_points(transaction: Transaction, suite: str, last_runs: int) -> dict[SeriesRow, tuple[Point, ...]]:
+    """What the last runs of a suite measured, by series, oldest first."""
+    newest = sa.select(runs.c.id, runs.c.slug).where(runs.c.suite == suite)
+    chosen = newest.order_by(runs.c.started_at.desc(), runs.c.id.desc()).limit(last_runs).subquery()
+    columns = (series.c.suite, series.c.metric, series.c.condition, series.c.unit)
+    asked = (
+        sa.select(claims, chosen.c.slug, *columns)
+        .join(chosen, chosen.c.id == claims.c.run)
+        .join(series, series.c.id == claims.c.series)
+        .where(claims.c.candidate.is_not(None))
+        .order_by(series.c.metric, series.c.condition, claims.c.measured_at, claims.c.run)
     )
+    found: dict[SeriesRow, list[Point]] = {}
+    for row in transaction.execute(asked):
+        key = SeriesRow(row.series, row.suite, row.metric, row.condition, row.unit)
+        found.setdefault(key, []).append(_point(row))
+    return {key: tuple(points) for key, points in found.items()}
 
 
-def run_points(transaction: Transaction, suite: str, what: str, limit: int) -> tuple[Point, ...]:
-    """A figure of the last runs of a suite that ended, oldest first: `passed` as a share, `errors`, or `duration_s`."""
-    judged = sa.func.nullif(runs.c.total, 0)
-    value = {
-        "passed": 100.0 * runs.c.passed / judged,
-        "errors": 100.0 * runs.c.errors / judged,
-        "duration": runs.c.duration_s / 60.0,
-    }[what]
-    asked = sa.select(runs.c.slug, runs.c.started_at, value.label("value"))
-    asked = asked.where(runs.c.suite == suite, runs.c.state == ENDED, runs.c.total > 0)
-    rows = transaction.execute(asked.order_by(runs.c.started_at.desc(), runs.c.id.desc()).limit(limit)).all()
-    return tuple(Point(row.slug, row.started_at, float(row.value)) for row in reversed(rows))
+def one_series(transaction: Transaction, number: int) -> SeriesRow | None:
+    """A series by its number."""
+    row = transaction.execute(sa.select(series).where(series.c.id == number)).one_or_none()
+    return None if row is None else SeriesRow(row.id, row.suite, row.metric, row.condition, row.unit)
 
 
 def flaky_places(transaction: Transaction, suite: str, last_runs: int, limit: int) -> tuple[FlakyPlace, ...]:
@@ -181,6 +191,10 @@ def longest_unseen(transaction: Transaction, limit: int) -> tuple[LastSeen, ...]
         LastSeen(row.segment, row.replayer, row.device_kind, row.last_at, row.last_verdict)
         for row in transaction.execute(asked)
     )
+
+
+def _point(row: sa.Row[Any]) -> Point:
+    return Point(row.slug, row.measured_at, row.candidate, row.baseline, row.low, row.high, row.standing)
 
 
 def _count(condition: sa.ColumnElement[bool]) -> sa.ColumnElement[int]:
