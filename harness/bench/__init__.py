@@ -6,6 +6,7 @@ A figure is one `Figure` with the function that measures it, in the list of its 
 from harness.bench import (
     closet_figures,
     corpus_figures,
+    dashboard_figures,
     judgement_figures,
     log_figures,
     metrics_figures,
@@ -28,6 +29,7 @@ FIGURES: tuple[Figure, ...] = (
     *corpus_figures.FIGURES,
     *metrics_figures.FIGURES,
     *judgement_figures.FIGURES,
+    *dashboard_figures.FIGURES,
 )
 
 __all__ = [

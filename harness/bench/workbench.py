@@ -38,6 +38,10 @@ class Scale:
     replay_goes: int = 2
     staging_goes: int = 3
     judged_segments: int = 5000
+    dashboard_runs: int = 10_000
+    dashboard_jobs: int = 200
+    dashboard_viewers: int = 50
+    dashboard_goes: int = 60
 
 
 FULL = Scale()
@@ -51,6 +55,10 @@ QUICK = Scale(
     repeats=2,
     replay_goes=1,
     judged_segments=200,
+    dashboard_runs=100,
+    dashboard_jobs=50,
+    dashboard_viewers=10,
+    dashboard_goes=5,
 )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
@@ -19,6 +20,7 @@ from harness import __version__
 from harness.errors import ClosetError, ConfigError
 from harness.serve import api, pages, pages_of_many, run_files, triage
 from harness.serve.access import Access
+from harness.serve.changepoints import LEAST_RUNS, change_points
 from harness.serve.closet import Closet
 from harness.serve.guard import Guard
 from harness.serve.live import MOST_VIEWERS, Live
@@ -38,6 +40,8 @@ def make_app(
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         looking = asyncio.create_task(live.keep_looking())
+        # What finds changes of level takes a while to load: not when the first person asks for them.
+        threading.Thread(target=change_points, args=(range(2 * LEAST_RUNS),), daemon=True).start()
         yield
         await live.end()
         looking.cancel()

@@ -12,8 +12,8 @@ from harness.serve.changepoints import Change, change_points
 from harness.serve.words import day, number
 from harness.shelf import Point
 
-_WIDTH, _HEIGHT = 640, 200
-_LEFT, _RIGHT, _TOP, _BOTTOM = 56, 12, 12, 24
+_WIDTH, _HEIGHT = 420, 150
+_LEFT, _RIGHT, _TOP, _BOTTOM = 50, 10, 8, 24
 
 
 @dataclass(frozen=True, slots=True)

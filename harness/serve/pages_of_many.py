@@ -14,7 +14,7 @@ from harness.serve.charts import Chart, draw
 from harness.serve.closet import Closet
 from harness.serve.forms import LARGEST_KEY, Key, Shown, Text
 from harness.serve.rendering import page
-from harness.shelf import ENDED, Point, RunFilter, RunRow
+from harness.shelf import Point, RunFilter, RunRow
 
 router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
 
@@ -117,7 +117,7 @@ def quarantine_page(
         request,
         "quarantine.html",
         status_code=status_code,
-        path=path,
+        file=path,
         entries=[(number, entry, entry.days_left(today)) for number, entry in rows],
         route=route,
         problem=problem,
