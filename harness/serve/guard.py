@@ -13,6 +13,7 @@ from typing import Any
 from urllib.parse import quote, urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -68,9 +69,6 @@ class Guard:
 
         try:
             await self._app(scope, _bounded(receive), tell)
-        except _TooLarge:
-            if not began:
-                await PlainTextResponse("larger than any form of ours\n", 413)(scope, receive, guarded)
         except Exception as error:  # noqa: BLE001 what went wrong is told on the terminal, and not to the browser
             self._complain(error)
             if not began:
@@ -193,10 +191,6 @@ def _wait(seconds: float) -> Response:
     return PlainTextResponse("too many wrong tokens\n", 429, {"retry-after": str(int(seconds) + 1)})
 
 
-class _TooLarge(Exception):  # noqa: N818 it is no error of ours
-    """A body that is larger than any form of ours."""
-
-
 def _bounded(receive: Receive) -> Receive:
     size = 0
 
@@ -205,7 +199,7 @@ def _bounded(receive: Receive) -> Receive:
         message = await receive()
         size += len(message.get("body", b""))
         if size > LARGEST_BODY:
-            raise _TooLarge
+            raise HTTPException(413, "larger than any form of ours")
         return message
 
     return take
