@@ -6,6 +6,7 @@ A figure is one `Figure` with the function that measures it, in the list of its 
 from harness.bench import (
     closet_figures,
     corpus_figures,
+    dashboard_figures,
     judgement_figures,
     log_figures,
     metrics_figures,
@@ -32,6 +33,7 @@ FIGURES: tuple[Figure, ...] = (
     *judgement_figures.FIGURES,
     *page_figures.FIGURES,
     *report_figures.FIGURES,
+    *dashboard_figures.FIGURES,
 )
 
 __all__ = [

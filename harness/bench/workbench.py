@@ -39,6 +39,10 @@ class Scale:
     staging_goes: int = 3
     judged_segments: int = 5000
     page_jobs: int = 500
+    dashboard_runs: int = 10_000
+    dashboard_jobs: int = 200
+    dashboard_viewers: int = 50
+    dashboard_goes: int = 60
 
 
 FULL = Scale()
@@ -53,6 +57,10 @@ QUICK = Scale(
     replay_goes=1,
     judged_segments=200,
     page_jobs=40,
+    dashboard_runs=100,
+    dashboard_jobs=50,
+    dashboard_viewers=10,
+    dashboard_goes=5,
 )
 
 

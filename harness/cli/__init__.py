@@ -48,6 +48,8 @@ _MODULES = {
     "resume": "suites",
     "routes": "routes",
     "run": "suites",
+    "runs": "runs",
+    "serve": "serve",
     "why": "why",
 }
 """The module of each command. Only what is asked for is loaded: together they need most of our libraries."""

@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
-import datetime
-import fnmatch
 import getpass
 import socket
+from dataclasses import asdict
 from pathlib import Path
 
 import click
 
 from harness.cli.options import echo_json, json_option, open_store
-from harness.errors import ConfigError
+from harness.pipeline.approving import approve, matching
 from harness.pipeline.runs import closet_home, find_run, load_run
-from harness.store import Approval, Signature
-from harness.verdict import JobResult, RunRecord
-
-
-def now() -> str:
-    """The time of an approval."""
-    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+from harness.store import Signature
 
 
 def signature(sign: Path | None, signer: str) -> Signature | None:
@@ -77,54 +70,21 @@ def bless(
 
     Nothing is replayed again. A trial whose candidate was not replayed cannot be blessed.
     """
-    if not reason.strip():
-        raise ConfigError("the reason is empty", where="--reason", remedy="say why these traces are right")
     record = load_run(find_run(closet_home(), run_name))
-    pattern = f"*{only.replace('|', '/')}*"
-    chosen = [result for result in record.results if fnmatch.fnmatchcase(result.name, pattern)]
-    if not chosen:
-        raise ConfigError(f"no trial matches {only}", where=record.run, remedy="closet report RUN lists the trials")
-    unusable = [result.name for result in chosen if not result.candidate_trace]
-    if unusable:
-        raise ConfigError(
-            f"{len(unusable)} of {len(chosen)} trials have no candidate trace, the first is {unusable[0]}",
-            where=record.run,
-            remedy="closet resume RUN first, or choose others with --only",
-        )
-    store = open_store()
-    when = now()
-    approvals = tuple(
-        _approval(result, record, when=when, reason=reason.strip(), branch=branch, change=change, beside=beside)
-        for result in chosen
+    approved = approve(
+        record,
+        matching(record, only),
+        open_store(),
+        who=getpass.getuser(),
+        reason=reason,
+        branch=branch,
+        change=change,
+        beside=beside,
+        signature=signature(sign, signer),
     )
-    approvals = store.approve(approvals, signature(sign, signer))
-    created = sum(not entry.replaces for entry in approvals)
-    unchanged = sum(entry.replaces == entry.trace_sha256 for entry in approvals)
-    counts = {"created": created, "updated": len(approvals) - created - unchanged, "unchanged": unchanged}
+    counts = asdict(approved)
     if as_json:
         echo_json(counts)
         return
     on = f" on branch {branch}" if branch else ""
     click.echo(" · ".join(f"{name} {count}" for name, count in counts.items()) + on)
-
-
-def _approval(
-    result: JobResult, record: RunRecord, *, when: str, reason: str, branch: str, change: str, beside: bool
-) -> Approval:
-    return Approval(
-        when=when,
-        who=getpass.getuser(),
-        reason=reason,
-        run=record.run,
-        segment=result.segment,
-        replayer=result.replayer,
-        device_kind=result.device_kind,
-        trace_sha256=result.candidate_trace,
-        runtime=result.provenance.get("runtime", ""),
-        model_digest=result.provenance.get("candidate_model", ""),
-        candidate=record.candidate.get(result.replayer, ""),
-        options=result.provenance.get("options", "{}"),
-        branch=branch,
-        change=change,
-        beside=beside,
-    )

@@ -1,4 +1,4 @@
-"""closet bench: how fast replays, logs, runs and staging are on this machine, as ratios measured in one run."""
+"""closet bench: how fast replays, logs, runs, staging and the dashboard are on this machine, measured in one run."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ from harness.errors import from_description
 )
 @json_option
 def bench(names: tuple[str, ...], quick: bool, keep: Path | None, as_json: bool) -> None:
-    """Measure how fast this machine replays, reads logs, runs suites and stages files.
+    """Measure how fast this machine replays, reads logs, runs suites, stages files and shows the dashboard.
 
-    NAME is the beginning of a figure's name or a pattern; without one all are measured, in about seven minutes on two
+    NAME is the beginning of a figure's name or a pattern; without one all are measured, in about ten minutes on two
     cores. Each figure is a ratio or a rate measured within this run; a figure that misses its goal is told in the table
     and does not change the exit code.
     """

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness.cli.device_care import finished, reachable, who
+from harness.cli.device_care import finished, reachable
 from harness.cli.devices import devices_option
-from harness.cli.options import echo_json, json_option, open_store
+from harness.cli.options import echo_json, json_option, open_store, who
 from harness.cli.stopping import stopping
 from harness.cli.streams import complain
 from harness.config import load_fleet

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import getpass
-import platform
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
@@ -14,7 +12,7 @@ from threading import Event
 import click
 
 from harness.cli.devices import devices_option
-from harness.cli.options import echo_json, json_option, open_store
+from harness.cli.options import echo_json, json_option, open_store, who
 from harness.cli.stopping import stopping
 from harness.closet.canary import plain_runtime
 from harness.closet.health import Vitals
@@ -22,7 +20,9 @@ from harness.config import Fleet, load_fleet
 from harness.domain import Device, Health
 from harness.errors import ConfigError, ExitCode
 from harness.pipeline.canary import BY_VOTE
+from harness.pipeline.changes import Person
 from harness.pipeline.checkup import Checkup, Examiner
+from harness.pipeline.device_changes import DeviceChange, change_device
 from harness.pipeline.execute import emulated_devices
 from harness.pipeline.runs import closet_home
 from harness.pipeline.shelf import open_shelf
@@ -47,11 +47,6 @@ _reason = click.option(
     help="Why: who looks at it next will read this.",
 )
 _name = click.argument("name")
-
-
-def who() -> str:
-    """The person at the keyboard, as `user@host`."""
-    return f"{getpass.getuser()}@{platform.node()}"
 
 
 @click.command(
@@ -100,7 +95,7 @@ def check(names: tuple[str, ...], devices_file: Path, relearn: bool, as_json: bo
 @devices_option
 def quarantine(name: str, reason: str, devices_file: Path) -> None:
     """Give no more jobs to a device until it is released. What runs on it ends in peace."""
-    _change(devices_file, name, lambda shelf: _set(shelf, name, Health.QUARANTINED, reason))
+    _change(devices_file, name, DeviceChange.QUARANTINE, reason)
 
 
 @click.command(
@@ -112,7 +107,7 @@ def quarantine(name: str, reason: str, devices_file: Path) -> None:
 @devices_option
 def release(name: str, reason: str, devices_file: Path) -> None:
     """End a device's quarantine: it runs its canary, and then jobs again."""
-    _change(devices_file, name, lambda shelf: _leave(shelf, name, Health.QUARANTINED, reason or "released"))
+    _change(devices_file, name, DeviceChange.RELEASE, reason or "released")
 
 
 @click.command(
@@ -124,7 +119,7 @@ def release(name: str, reason: str, devices_file: Path) -> None:
 @devices_option
 def disable(name: str, reason: str, devices_file: Path) -> None:
     """Take a device off the shelf: nothing connects to it until it is enabled, no recovery either."""
-    _change(devices_file, name, lambda shelf: _set(shelf, name, Health.DISABLED, reason))
+    _change(devices_file, name, DeviceChange.DISABLE, reason)
 
 
 @click.command(epilog="\b\nExample:\n  closet devices enable mici-01", short_help="Put a device back on the shelf.")
@@ -133,7 +128,7 @@ def disable(name: str, reason: str, devices_file: Path) -> None:
 @devices_option
 def enable(name: str, reason: str, devices_file: Path) -> None:
     """Put a disabled device back on the shelf: it runs its canary, and then jobs again."""
-    _change(devices_file, name, lambda shelf: _leave(shelf, name, Health.DISABLED, reason or "enabled"))
+    _change(devices_file, name, DeviceChange.ENABLE, reason or "enabled")
 
 
 COMMANDS = (check, quarantine, release, disable, enable)
@@ -179,33 +174,11 @@ def finished(checks: Sequence[Future[Checkup]], examiner: Examiner, stop: Event)
     return tuple(check.result() for check in checks)
 
 
-def _change(devices_file: Path, name: str, change: Callable[[Shelf], str]) -> None:
+def _change(devices_file: Path, name: str, change: DeviceChange, reason: str) -> None:
     fleet = load_fleet(devices_file)
     with open_shelf(closet_home(), fleet) as shelf:
-        _require_known(fleet, shelf, name)
-        click.echo(f"{name}  {change(shelf)}")
-
-
-def _require_known(fleet: Fleet, shelf: Shelf, name: str) -> None:
-    """A name with a slip of the pen would be quarantined for nothing, and the device meant not at all."""
-    for device in fleet.devices:
-        shelf.register(device)
-    names = [device.name for device in fleet.devices]
-    names += [f"emulated-{number:02d}" for number in range(1, fleet.emulated + 1)]
-    if name not in {*names, *shelf.healths()}:
-        raise ConfigError(f"no device {name}", where=str(fleet.path), remedy=f"one of {', '.join(names)}")
-
-
-def _set(shelf: Shelf, name: str, state: Health, reason: str) -> str:
-    shelf.set_health(name, state, reason=reason, by=who(), by_person=True)
-    return f"{state}: {reason}"
-
-
-def _leave(shelf: Shelf, name: str, state: Health, reason: str) -> str:
-    health = shelf.health(name)
-    if health.state is not state:
-        return f"is {health.state}, not {state}: nothing to do"
-    return _set(shelf, name, Health.UNKNOWN, reason)
+        _, words = change_device(shelf, fleet, name, change, reason=reason, person=Person(who(), "command line"))
+    click.echo(f"{name}  {words}")
 
 
 def _lines(found: Checkup, health: DeviceHealth) -> list[str]:

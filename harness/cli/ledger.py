@@ -10,10 +10,11 @@ from pathlib import Path
 
 import click
 
-from harness.cli.baselines import now, signature, signing_options
+from harness.cli.baselines import signature, signing_options
 from harness.cli.options import echo_json, json_option, open_store
 from harness.cli.results import print_difference
 from harness.errors import ConfigError, ExitCode
+from harness.pipeline.approving import now
 from harness.pipeline.garbage import Keep, collect_garbage
 from harness.store import MAIN, Approval, Store, landing
 

@@ -11,6 +11,7 @@ from types import TracebackType
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
@@ -26,7 +27,7 @@ from harness.closet.work import (
     ShelfSilent,
     StagingProgress,
 )
-from harness.pipeline.events import Judged, Planned, Repeating, RunEvent
+from harness.pipeline.events import Judged, NotArchived, Planned, Repeating, RunEvent
 from harness.report import trial_rows
 from harness.verdict import JobResult, RunRecord, Verdict
 
@@ -115,6 +116,8 @@ class Watch:
 
     def _take(self, event: RunEvent) -> None:
         match event:
+            case NotArchived(error=error):
+                self._console.print(f"[yellow]not in the dashboard yet[/]  {escape(str(error))}", soft_wrap=True)
             case Planned(run_folder=folder):
                 self._plan(event, folder)
             case Judged(result=result):

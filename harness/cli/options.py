@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import getpass
 import json
+import platform
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -86,6 +88,11 @@ def make_request(
         branch=branch,
         command=tuple(redact(word) for word in command),
     )
+
+
+def who() -> str:
+    """The person at the keyboard, as `user@host`."""
+    return f"{getpass.getuser()}@{platform.node()}"
 
 
 def open_store() -> Store:

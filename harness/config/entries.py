@@ -71,16 +71,16 @@ def render_entry(device: Device, *, key: str, indent: int = _INDENT, step: int =
     values |= {"user": device.user, "key": key, "host_key": device.host_key, "work_folder": device.work_folder}
     values |= {"python": device.python} if device.python else {}
     values |= {"slots": device.slots}
-    lines = [f"{' ' * indent}{_scalar(device.name)}:"]
+    lines = [f"{' ' * indent}{scalar(device.name)}:"]
     for name, value in values.items():
         if _DEFAULTS.get(name) != value:
-            lines.append(f"{' ' * (indent + step)}{name}: {_scalar(value)}")
+            lines.append(f"{' ' * (indent + step)}{name}: {scalar(value)}")
     if device.tags:
-        lines.append(f"{' ' * (indent + step)}tags: [{', '.join(_scalar(tag) for tag in device.tags)}]")
+        lines.append(f"{' ' * (indent + step)}tags: [{', '.join(scalar(tag) for tag in device.tags)}]")
     return "\n".join(lines) + "\n"
 
 
-def _scalar(value: str | int) -> str:
+def scalar(value: str | int) -> str:
     """A value as YAML that is read back as it is: JSON's strings are YAML's as well."""
     if isinstance(value, int):
         return str(value)
@@ -129,7 +129,7 @@ def _with_entry(text: str, device: Device, key: str, path: Path) -> str:
     first_key, _ = devices.value[0]
     indent = first_key.start_mark.column
     steps = [value.value[0][0].start_mark.column - indent for _, value in devices.value if _is_block(value)]
-    last = _last_line(devices)
+    last = last_line(devices)
     lines = text.splitlines(keepends=True)
     while last + 1 < len(lines) and re.match(rf" {{{indent + 1},}}#", lines[last + 1]):
         last += 1  # a comment at the end of the last entry belongs to it
@@ -143,12 +143,12 @@ def _is_block(node: yaml.Node) -> bool:
     return isinstance(node, yaml.MappingNode) and not node.flow_style and bool(node.value)
 
 
-def _last_line(node: yaml.Node) -> int:
+def last_line(node: yaml.Node) -> int:
     """The last line, from 0, on which something of `node` stands. A block's own end mark is behind what follows it."""
     if isinstance(node, yaml.MappingNode) and not node.flow_style and node.value:
-        return max(max(_last_line(key), _last_line(value)) for key, value in node.value)
+        return max(max(last_line(key), last_line(value)) for key, value in node.value)
     if isinstance(node, yaml.SequenceNode) and not node.flow_style and node.value:
-        return max(_last_line(value) for value in node.value)
+        return max(last_line(value) for value in node.value)
     line = int(node.end_mark.line)
     return line - 1 if node.end_mark.column == 0 and line > node.start_mark.line else line
 

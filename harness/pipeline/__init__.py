@@ -15,8 +15,9 @@ from harness import __version__
 from harness.domain import Priority, ReplayJob, Trial
 from harness.errors import ClosetError, refused_here
 from harness.files import write_text
+from harness.pipeline.archive import RunArchive
 from harness.pipeline.claims import judge_run
-from harness.pipeline.events import Observer, Planned
+from harness.pipeline.events import NotArchived, Observer, Planned
 from harness.pipeline.execute import Replays, stored
 from harness.pipeline.judgement import REPLAY_CHECK, not_run
 from harness.pipeline.judging import Judging
@@ -24,6 +25,7 @@ from harness.pipeline.prepare import Prepared, prepare
 from harness.pipeline.quarantine import Place, Quarantine, hold
 from harness.pipeline.request import Request, render_request
 from harness.pipeline.runs import JUNIT, REQUEST, SUMMARY, write_run
+from harness.pipeline.shelf import open_shelf
 from harness.pipeline.why import WHY, explain_run, load_why, write_why
 from harness.pipeline.why_swaps import run_swaps
 from harness.plan import without
@@ -66,10 +68,15 @@ def execute_run(
         write_run(folder, record)
         return record
 
+    archive = RunArchive(
+        lambda deadline_s: open_shelf(store.home, prepared.fleet, deadline_s=deadline_s),
+        folder,
+        lambda error: observer(NotArchived(error)),
+    )
     write_text(folder / REQUEST, render_request(request))
     (folder / WHY).unlink(missing_ok=True)  # what is gone on with may come out otherwise
     written_s = began_s
-    write(record)
+    archive.begin(write(record))
     try:
         done = stored(_judged_jobs(prepared, before) if request.fresh else plan.jobs, store)
         tasks = without(plan, frozenset(done))
@@ -104,7 +111,7 @@ def execute_run(
                 judging.take(replayed)
                 if time.monotonic() - written_s > _WRITE_EVERY_S:
                     written_s = time.monotonic()
-                    write(record)
+                    archive.go_on(write(record))
             judging.end()
             if prepared.suite.why and not stop.is_set():
                 write(record)
@@ -122,6 +129,7 @@ def execute_run(
         else:
             record = replace(record, harness_error=redact(traceback.format_exc(), known_secrets()))
     record = write(replace(record, interrupted=stop.is_set()))
+    archive.end(record)
     write_text(folder / JUNIT, render_junit(record))
     write_text(folder / SUMMARY, render_summary(record, str(folder), load_why(folder)))
     return record

@@ -9,6 +9,7 @@ from typing import TypeAlias
 
 from harness.closet.work import PoolEvent
 from harness.domain import Plan, Task
+from harness.errors import ClosetError
 from harness.verdict import JobResult
 
 
@@ -36,5 +37,12 @@ class Repeating:
     result: JobResult
 
 
-RunEvent: TypeAlias = Planned | Judged | Repeating | PoolEvent
+@dataclass(frozen=True, slots=True)
+class NotArchived:
+    """The database did not take the run's row; `closet serve` makes it from the record when it starts."""
+
+    error: ClosetError
+
+
+RunEvent: TypeAlias = NotArchived | Planned | Judged | Repeating | PoolEvent
 Observer: TypeAlias = Callable[[RunEvent], None]

@@ -11,6 +11,7 @@ from harness.domain import DeviceKind
 from harness.shelf.database import Transaction
 from harness.shelf.health import count_use
 from harness.shelf.holders import LEFT
+from harness.shelf.run_tables import device_days
 from harness.shelf.schema import attempts, holders, leases, replays
 from harness.shelf.values import PastAttempt
 
@@ -35,7 +36,17 @@ def record_attempt(transaction: Transaction, attempt: PastAttempt) -> None:
             canary=attempt.canary,
         )
     )
+    _count_day(transaction, attempt)
     count_use(transaction, attempt.device)
+
+
+def _count_day(transaction: Transaction, attempt: PastAttempt) -> None:
+    """One more in the tally of its device's day: the tries themselves are forgotten after a while."""
+    busy_s = attempt.ended_s - attempt.started_s
+    key = {"device": attempt.device, "day": int(attempt.ended_s // _DAY_S), "error_kind": attempt.error_kind}
+    fresh = transaction.insert(device_days).values(key | {"attempts": 1, "busy_s": busy_s})
+    more = {"attempts": device_days.c.attempts + 1, "busy_s": device_days.c.busy_s + busy_s}
+    transaction.execute(fresh.on_conflict_do_update(index_elements=[device_days.c[name] for name in key], set_=more))
 
 
 def past_attempts(transaction: Transaction, run: str, device: str, limit: int) -> tuple[PastAttempt, ...]:

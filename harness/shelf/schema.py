@@ -1,4 +1,4 @@
-"""The tables of the shelf: what several runs know together. The newest migration makes exactly these.
+"""The tables of the shelf: what several runs know together. The newest migration makes these and those of `run_tables`.
 
 Two clocks. Columns in `_s` that end a lease or begin a wait are seconds of the shelf's clock (see `clock`), which no
 change of the date moves. Columns in `_at` are Unix time, for people.
@@ -20,12 +20,12 @@ from sqlalchemy import (
     text,
 )
 
-REVISION = "0001"
+REVISION = "0002"
 
 metadata = MetaData()
 
 # SQLite numbers rows by itself only where the key is its own INTEGER.
-_Serial = BigInteger().with_variant(Integer(), "sqlite")
+Serial = BigInteger().with_variant(Integer(), "sqlite")
 
 # A run that uses the shelf. `state`: joined, or left. A joined one counts while `renew_by_s` has not passed.
 holders = Table(
@@ -130,7 +130,7 @@ devices = Table(
 health_changes = Table(
     "health_changes",
     metadata,
-    Column("id", _Serial, primary_key=True),
+    Column("id", Serial, primary_key=True),
     Column("device", String, nullable=False),
     Column("state", String, nullable=False),
     Column("reason", String, nullable=False),
@@ -155,7 +155,7 @@ canary_answers = Table(
 attempts = Table(
     "attempts",
     metadata,
-    Column("id", _Serial, primary_key=True),
+    Column("id", Serial, primary_key=True),
     Column("run", String, nullable=False),
     Column("device", String, nullable=False),
     Column("kind", String, nullable=False),

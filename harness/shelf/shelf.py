@@ -11,6 +11,7 @@ from typing import Self
 from harness.domain import Device, DeviceKind, Health, Lease, Priority, Want
 from harness.shelf import health, history, holders, leases
 from harness.shelf.address import Address, parse_address
+from harness.shelf.archive import Archive
 from harness.shelf.database import DEADLINE_S, Database
 from harness.shelf.turns import AGEING_S
 from harness.shelf.upgrade import upgrade
@@ -30,6 +31,7 @@ class Shelf:
         place = address if isinstance(address, Address) else parse_address(str(address))
         self._database = Database(place, deadline_s)
         self._ageing_s = ageing_s
+        self.archive = Archive(self._database)
         try:
             upgrade(self._database)
         except BaseException:

@@ -20,6 +20,10 @@ TINY = Scale(
     repeats=1,
     replay_goes=1,
     staging_goes=1,
+    dashboard_runs=3,
+    dashboard_jobs=4,
+    dashboard_viewers=2,
+    dashboard_goes=1,
 )
 
 

@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 
 from harness.cli import main
-from harness.cli.device_care import who
+from harness.cli.options import who
 from harness.cli.emulators import render_devices
 from harness.closet.emulator import emulate
 from harness.domain import Device, Health, Priority
