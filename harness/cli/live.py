@@ -126,6 +126,15 @@ class Watch:
                 self._say(result)
             case Repeating(result=result):
                 self._repeating(result)
+            case ShelfSilent(address=address, silent_s=silent_s, left_s=left_s):
+                self._shelf(f"{address} has not answered {_since(silent_s)}; jobs wait", left_s)
+            case ShelfAnswers(address=address, silent_s=silent_s):
+                self._shelf(f"{address} answers again, after {silent_s:.0f} s")
+            case _:
+                self._take_of_device(event)
+
+    def _take_of_device(self, event: RunEvent) -> None:
+        match event:
             case DeviceConnected(device=device):
                 self._benches.setdefault(device, _Bench()).state = "idle"
             case DeviceLost(device=device, error=error):
@@ -134,10 +143,6 @@ class Watch:
             case HealthChanged(device=device, state=state, reason=reason):
                 line = Text.assemble((f"{state}", "cyan"), f"  {device}: {reason}")
                 self._console.print(line, soft_wrap=True)
-            case ShelfSilent(address=address, silent_s=silent_s, left_s=left_s):
-                self._shelf(f"{address} has not answered {_since(silent_s)}; jobs wait", left_s)
-            case ShelfAnswers(address=address, silent_s=silent_s):
-                self._shelf(f"{address} answers again, after {silent_s:.0f} s")
             case StagingProgress(work_id=work, device=device, sent_bytes=sent, total_bytes=total):
                 bench = self._benches.setdefault(device, _Bench())
                 bench.state, bench.segment = (

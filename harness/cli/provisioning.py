@@ -9,8 +9,9 @@ from pathlib import Path
 
 import click
 
-from harness.cli.device_care import check, who
+from harness.cli.device_care import check
 from harness.cli.devices import devices_option
+from harness.cli.options import who
 from harness.closet.interpreter import NOT_PROVISIONED
 from harness.closet.provision.enrolment import HostKey, agreed_kind, fetch_host_key, log_in
 from harness.closet.provision.installing import Sources, unprovision
