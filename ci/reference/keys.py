@@ -29,6 +29,7 @@ TITLES = {
     "ToleranceFile": "A tolerance",
     "EventsFile": "Rules of events",
     "TargetFile": "Devices of a suite",
+    "RuntimeFile": "What executes models",
     "FleetFile": "The file",
     "ShelfFile": "Devices",
     "DeviceFile": "A device",
