@@ -20,6 +20,7 @@ TINY = Scale(
     repeats=1,
     replay_goes=1,
     staging_goes=1,
+    page_jobs=20,
 )
 
 
