@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-import numpy.typing as npt
 
 from harness.compare.event_intervals import CHANNEL, STATE, EventInterval, all_keys, find_streams
 from harness.compare.events import find_changes
@@ -25,6 +24,7 @@ _STATE_TONES = {
     "overriding": "human",
 }
 _COMMON = "noEntry"  # half of all events: only worth a lane where one side alone has it
+_DRIVE_TONES = {"engaged": "on", "overriding": "human", "standstill": "off", "blinker": "note"}
 _TYPE_TONES = {"immediateDisable": "alarm", "softDisable": "alarm", "overrideLateral": "human"}
 
 
@@ -106,28 +106,13 @@ def _span(entry: EventInterval, words: str, tone: str, trace: Trace, start_ns: i
 
 def drive_lanes(driven: Trace, start_ns: int) -> tuple[Lane, ...]:
     """What the recorded drive itself did: engaged, the driver overriding, standing, blinking."""
-    blinker = driven.channels["blinker"].values if "blinker" in driven.channels else None
-    flags = [
-        (name, tone, driven.channels[name].values.astype(bool))
-        for name, tone in (("engaged", "on"), ("overriding", "human"), ("standstill", "off"))
-        if name in driven.channels
-    ]
-    if blinker is not None:
-        flags += [("blinker left", "note", blinker < 0), ("blinker right", "note", blinker > 0)]
-    lanes = []
-    for name, tone, holds in flags:
-        spans = _flag_spans(name, tone, holds, driven, start_ns)
-        if spans:
-            lanes.append(Lane(name, Side.DRIVEN.value, spans))
-    return tuple(lanes)
-
-
-def _flag_spans(name: str, tone: str, holds: npt.NDArray[np.bool_], trace: Trace, start_ns: int) -> tuple[Span, ...]:
-    edges = np.flatnonzero(np.diff(np.concatenate(([False], holds, [False])).astype(np.int8))).reshape(-1, 2)
-    spans = []
-    for first, after in edges.tolist():
-        start_s = float(trace.t_ns[first] - start_ns) / 1e9
-        end_s = float(trace.t_ns[min(after, len(trace.t_ns) - 1)] - start_ns) / 1e9
-        words = f"{name}, {end_s - start_s:.2f} s"
-        spans.append(Span(start_s, end_s, words, tone, int(trace.frame_ids[first])))
-    return tuple(spans)
+    streams = find_streams(driven, EventRules((), (), (), tuple(_DRIVE_TONES)))
+    return tuple(
+        Lane(
+            name,
+            Side.DRIVEN.value,
+            tuple(_span(entry, name, tone, driven, start_ns) for entry in streams[CHANNEL, name]),
+        )
+        for name, tone in _DRIVE_TONES.items()
+        if (CHANNEL, name) in streams
+    )

@@ -24,6 +24,7 @@ TINY = Scale(
     dashboard_jobs=4,
     dashboard_viewers=2,
     dashboard_goes=1,
+    page_jobs=20,
 )
 
 

@@ -10,14 +10,19 @@ import numpy as np
 import pytest
 
 from fixtures.make import Demo
-from harness.errors import ConfigError
+from harness.errors import ConfigError, DataError
 from harness.pipeline.page import ALL, CHANGED, choose_segments, write_page
+from harness.pipeline.page_road import film_of
 from harness.pipeline.page_segment import Gathered, gather_segment
 from harness.pipeline.page_sources import load_sources
 from harness.pipeline.request import Request, render_request
 from harness.pipeline.runs import REQUEST, load_run, write_run
+from harness.recording.log import load_log
+from harness.recording.log_writer import encode_event
+from harness.recording.video import encode_h264_ts, open_video
 from harness.report.page.values import SegmentView, Side
 from harness.store import Store
+from harness.trace import Trace
 from tests.report.page.made_run import BACK_AGAIN, FIRST_WRONG, HEIGHT_M, OTHER, PASSED, MadeRun, make_run
 
 
@@ -195,3 +200,40 @@ def test_pages_of_several_processes_are_those_of_one(made: MadeRun, tmp_path: Pa
     assert len(files) > 10
     for path in files:
         assert (tmp_path / "one" / path).read_bytes() == (tmp_path / "two" / path).read_bytes(), path
+
+
+def _previewed(folder: Path, count: int, listed: int) -> tuple[dict[str, Path], Trace]:
+    """A preview of `count` pictures, a log that lists `listed` of them from frame 100 on, and a trace over those."""
+    grey = [
+        (np.full((330, 526), 40 + index, np.uint8), *[np.full((165, 263), 128, np.uint8)] * 2) for index in range(count)
+    ]
+    encode_h264_ts(folder / "qcamera.ts", grey)
+    ids, t_ns = np.arange(100, 100 + listed), np.arange(listed) * 50_000_000 + 1_000
+    events = [
+        encode_event(
+            "qNarrowRoadEncodeIdx",
+            int(at),
+            {"frameId": int(frame), "segmentId": row, "segmentNum": 0, "timestampEof": int(at), "len": 0},
+        )
+        for row, (frame, at) in enumerate(zip(ids, t_ns, strict=True))
+    ]
+    (folder / "rlog").write_bytes(b"".join(events))
+    files = {"qcamera": folder / "qcamera.ts", "rlog": folder / "rlog"}
+    return files, Trace("driving_model", "a/b/0", ids[5:], t_ns[5:], {}, {})
+
+
+def test_the_recordings_own_preview_is_the_film_where_it_holds_every_frame(tmp_path: Path) -> None:
+    files, trace = _previewed(tmp_path, 30, 30)
+    with Store(tmp_path / "home") as store:
+        film = film_of(trace, files, load_log(files["rlog"]), store)
+        content = store.path(film.sha256)
+    assert (film.width, film.height) == (526, 330)
+    assert film.pictures.tolist() == list(range(5, 30))
+    ours, theirs = open_video(content), open_video(files["qcamera"])
+    assert np.array_equal(ours.picture(7).copy().y, theirs.picture(7).copy().y), "not coded again"
+
+
+def test_a_preview_that_lacks_frames_is_passed_over_and_told_where_nothing_else_is(tmp_path: Path) -> None:
+    files, trace = _previewed(tmp_path, 20, 30)
+    with Store(tmp_path / "home") as store, pytest.raises(DataError, match="no road camera"):
+        film_of(trace, files, load_log(files["rlog"]), store)

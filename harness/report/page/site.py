@@ -27,18 +27,19 @@ _SHARED_SCRIPTS = ("closet.js",)
 _OVERVIEW_SCRIPTS = ("overview.js",)
 _SEGMENT_SCRIPTS = ("uPlot.iife.min.js", "cursor.js", "road.js", "lanes.js", "charts.js", "segment.js")
 _STYLES = ("page.css", "uPlot.min.css")
-_LICENCES = ("uPlot.LICENSE.txt",)
+_OTHERS = ("icon.svg", "uPlot.LICENSE.txt")
 
-# What a page may load: its own files and nothing else. `file:` is what a browser calls that on a disk.
+# What a page may load: its own files and nothing else. `file:` is what a browser calls that on a disk; a film that a
+# server gives only as a whole is fetched, and played as a `blob:`.
 POLICY = (
     "default-src 'none'; script-src 'self' file:; style-src 'self' file:; img-src 'self' file:; "
-    "media-src 'self' file:; base-uri 'none'; form-action 'none'"
+    "media-src 'self' file: blob:; connect-src 'self'; base-uri 'none'; form-action 'none'"
 )
 
 
 def asset_files() -> Iterator[tuple[str, bytes]]:
     """(path below the page's folder, content) of everything that pages share."""
-    for name in (*_SHARED_SCRIPTS, *_OVERVIEW_SCRIPTS, *_SEGMENT_SCRIPTS, *_STYLES, *_LICENCES):
+    for name in (*_SHARED_SCRIPTS, *_OVERVIEW_SCRIPTS, *_SEGMENT_SCRIPTS, *_STYLES, *_OTHERS):
         yield f"{ASSETS}/{name}", files("harness.report.page").joinpath("static", name).read_bytes()
 
 

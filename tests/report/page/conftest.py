@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, Request, sync_playwright
 
 from fixtures.make import Demo
 from harness.pipeline.page import ALL, PageWritten, write_page
@@ -79,18 +79,24 @@ class Visitor:
         return self.page
 
 
-def watched(context: BrowserContext) -> Visitor:
-    """A new tab of `context` that is listened to."""
+def watched(context: BrowserContext, base: str = "file:") -> Visitor:
+    """A new tab of `context` that is listened to; whatever is not below `base` counts as network."""
     visitor = Visitor(context.new_page())
+    own = (base, f"blob:{base}", "about:")
+
+    def failed(request: Request) -> None:
+        # What is still on its way when a page is left is given up, and nobody misses it.
+        if "ERR_ABORTED" not in (request.failure or ""):
+            visitor.wrong.append(f"failed: {request.url}")
+
+    def requested(request: Request) -> None:
+        if not request.url.startswith(own):
+            visitor.wrong.append(f"network: {request.url}")
+
     visitor.page.on("console", lambda said: visitor.wrong.append(f"{said.type}: {said.text}"))
     visitor.page.on("pageerror", lambda error: visitor.wrong.append(f"error: {error}"))
-    visitor.page.on("requestfailed", lambda request: visitor.wrong.append(f"failed: {request.url}"))
-    visitor.page.on(
-        "request",
-        lambda request: (
-            None if request.url.startswith(("file:", "about:")) else visitor.wrong.append(f"network: {request.url}")
-        ),
-    )
+    visitor.page.on("requestfailed", failed)
+    visitor.page.on("request", requested)
     return visitor
 
 

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import re
+import threading
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
@@ -40,6 +43,38 @@ def test_from_a_red_comment_to_the_first_wrong_frame_in_three_clicks(made_page: 
         arg=[page.query_selector("#video"), (row + 0.5) / 20],
     )
     assert visitor.wrong == []
+
+
+def test_from_the_simplest_server_there_is(made_page: MadePage, browser: Browser) -> None:
+    """One that knows no ranges: a browser cannot jump in a film that it gets so, unless the page helps."""
+
+    class Quiet(SimpleHTTPRequestHandler):
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 as the library names it
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(made_page.folder)))
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    context = browser.new_context(viewport={"width": 1280, "height": 900})
+    try:
+        base = f"http://127.0.0.1:{server.server_port}"
+        visitor = watched(context, base)
+        page = visitor.visit(segment_link(base, made_page.run.segment, made_page.run.frames[60]))
+        page.wait_for_function(
+            "([video, at]) => video.readyState > 1 && Math.abs(video.currentTime - at) < 0.01",
+            arg=[page.query_selector("#video"), (60 + 0.5) / 20],
+        )
+        page.keyboard.press("ArrowRight")
+        page.wait_for_function(
+            "([video, at]) => Math.abs(video.currentTime - at) < 0.01",
+            arg=[page.query_selector("#video"), (61 + 0.5) / 20],
+        )
+        assert visitor.wrong == []
+    finally:
+        context.close()
+        server.shutdown()
+        thread.join()
+        server.server_close()
 
 
 def test_a_link_to_a_frame_of_a_trial_survives_a_reload(made_page: MadePage, visitor: Visitor) -> None:

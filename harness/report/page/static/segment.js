@@ -27,6 +27,17 @@ closet.given("segment", (data) => {
     if (!seeking) jump();
   }
 
+  // The simplest servers give a file only from its beginning, and a browser does not jump in what it gets so: the film
+  // is fetched as a whole then.
+  let whole = false;
+  async function takeWhole() {
+    const reach = video.seekable.length ? video.seekable.end(video.seekable.length - 1) : 0;
+    if (whole || !location.protocol.startsWith("http") || reach > video.duration - 0.1) return;
+    whole = true;
+    const answer = await fetch(video.currentSrc);
+    if (answer.ok) video.src = URL.createObjectURL(await answer.blob());
+  }
+
   function jump() {
     seeking = true;
     video.currentTime = wanted;
@@ -37,7 +48,7 @@ closet.given("segment", (data) => {
       seeking = false;
       if (Math.abs(video.currentTime - wanted) > 1e-3 && !playing) jump();
     });
-    video.addEventListener("loadedmetadata", () => { wanted = -1; seek(); });
+    video.addEventListener("loadedmetadata", () => { takeWhole(); wanted = -1; seeking = false; seek(); });
     video.addEventListener("ended", stop);
   }
 
