@@ -18,8 +18,8 @@ from pathlib import Path
 import pytest
 
 from harness.cli import main
-from harness.cli.options import who
 from harness.cli.emulators import render_devices
+from harness.cli.options import who
 from harness.closet.emulator import emulate
 from harness.domain import Device, Health, Priority
 from harness.errors import ExitCode
