@@ -56,6 +56,7 @@ class Problem(BaseModel):
 _WRONG: dict[int | str, dict[str, Any]] = {
     code: {"model": Problem, "description": words}
     for code, words in (
+        (400, "Not what it says it is."),
         (401, "Not known, or a wrong token."),
         (403, "Not from a page of the dashboard."),
         (404, "There is no such thing."),
