@@ -141,8 +141,19 @@ class Access:
         """A program with the token."""
         return Viewer(Person("token", f"token from {address}"), "", by_header=True)
 
+    def page_key(self, slug: str) -> str:
+        """What the address of the files of a run's page holds, and nobody can guess."""
+        return self._mac(f"page {slug}")
+
+    def is_page_key(self, slug: str, key: str) -> bool:
+        """Whether somebody was given the address of these files."""
+        return hmac.compare_digest(_digest(key), _digest(self.page_key(slug)))
+
     def _csrf(self, of: str) -> str:
-        return hmac.new(self._secret, of.encode(), hashlib.sha256).hexdigest()
+        return self._mac(f"form {of}")
+
+    def _mac(self, text: str) -> str:
+        return hmac.new(self._secret, text.encode("utf-8", "surrogateescape"), hashlib.sha256).hexdigest()
 
 
 def is_csrf(viewer: Viewer, given: str) -> bool:

@@ -56,10 +56,11 @@ class Problem(BaseModel):
 _WRONG: dict[int | str, dict[str, Any]] = {
     code: {"model": Problem, "description": words}
     for code, words in (
-        (400, "It cannot be done, and why."),
+        (400, "Not what it says it is."),
         (401, "Not known, or a wrong token."),
         (403, "Not from a page of the dashboard."),
         (404, "There is no such thing."),
+        (409, "It cannot be done as things are, and why."),
         (413, "Too large."),
         (422, "Not understood."),
         (429, "Too many wrong tokens."),

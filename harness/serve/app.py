@@ -99,7 +99,8 @@ def _add_problems(app: FastAPI) -> None:
 
     @app.exception_handler(ClosetError)
     def refused(request: Request, error: Exception) -> Response:
-        return told(request, 400 if isinstance(error, ConfigError) else 503, str(error))
+        asked_wrong = 409 if request.url.path.startswith("/api/") else 400
+        return told(request, asked_wrong if isinstance(error, ConfigError) else 503, str(error))
 
     @app.exception_handler(404)
     @app.exception_handler(405)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from urllib.parse import quote
 
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
 from harness.serve.changepoints import Change, change_points
 from harness.serve.words import day, number
@@ -45,8 +46,8 @@ def draw(title: str, unit: str, points: Sequence[Point], *, linked: bool = False
     parts = [_axes(scale, points), *_levels(scale, points, changes), _line(scale, points, linked=linked)]
     words = f"{title}: {len(points)} runs, last {number(points[-1].value)} {unit}".strip()
     words += "".join(f"; changed on {when} from {before} to {after}" for _, when, before, after in told)
-    svg = Markup('<svg class="chart" viewBox="0 0 {} {}" role="img" aria-label="{}">{}</svg>').format(
-        _WIDTH, _HEIGHT, words, Markup("").join(parts)
+    svg = Markup('<svg class="chart" viewBox="0 0 {} {}" role="{}" aria-label="{}">{}</svg>').format(
+        _WIDTH, _HEIGHT, "group" if linked else "img", words, Markup("").join(parts)
     )
     return Chart(title, unit, svg, number(points[-1].value), told, points)
 
@@ -127,7 +128,9 @@ def _line(scale: _Scale, points: Sequence[Point], *, linked: bool) -> Markup:
         dot = Markup('<circle class="dot" cx="{:.1f}" cy="{:.1f}" r="{}"><title>{}</title></circle>').format(
             scale.x(index), scale.y(point.value), 3, f"{point.slug}: {number(point.value)}"
         )
-        dots.append(Markup('<a href="/runs/{}">{}</a>').format(escape(point.slug), dot) if linked else dot)
+        # For the mouse; with the keyboard the table of values leads to the same runs.
+        link = Markup('<a href="/runs/{}" tabindex="-1" aria-label="{}">{}</a>')
+        dots.append(link.format(quote(point.slug, safe="~"), point.slug, dot) if linked else dot)
     return line + Markup("").join(dots)
 
 

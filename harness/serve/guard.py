@@ -7,6 +7,7 @@ somebody who is known, and small. That a form is theirs (CSRF) is seen where the
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Awaitable, Callable
 from http.cookies import CookieError, SimpleCookie
 from typing import Any
@@ -20,6 +21,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from harness.serve.access import Access, Viewer
 
 LARGEST_BODY = 64 << 10
+_PAGE_FILE = re.compile(r"/runs/(?P<slug>[^/]+)/files/(?P<key>[0-9a-f]{64})/")
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 _OPEN = ("/static/", "/login", "/healthz")  # for those who are not known yet
 CONTENT_POLICY = (
@@ -94,11 +96,16 @@ class Guard:
             return None, PlainTextResponse("wrong token\n", 401, {"www-authenticate": "Bearer"})
         if changes and not (viewer is not None and viewer.by_header) and not _is_our_origin(headers, host):
             return None, PlainTextResponse("this did not come from a page of this dashboard\n", 403)
-        if viewer is not None or path.startswith(_OPEN):
+        if viewer is not None or path.startswith(_OPEN) or self._holds_key(path):
             return viewer, None
         if changes or not self._access.settings.is_local:
             return None, _log_in(scope, headers)
         return None, None
+
+    def _holds_key(self, path: str) -> bool:
+        """Whether a file of a run's page is asked for at the address that only its page knows."""
+        found = _PAGE_FILE.match(path)
+        return found is not None and self._access.is_page_key(found["slug"], found["key"])
 
     def _viewer(self, scope: Scope, headers: Headers, address: str) -> Viewer | None:
         kind, _, token = headers.get("authorization", "").partition(" ")

@@ -24,7 +24,7 @@ EXAMPLES = int(os.environ.get("CLOSET_FUZZ_EXAMPLES", "3"))
 def test_it_is_described(dashboard: Dashboard) -> None:
     described = httpx.get(f"{dashboard.address}/api/openapi.json").json()
     assert described["openapi"].startswith("3.1")
-    assert len(described["paths"]) >= 17
+    assert len(described["paths"]) >= 16
     for path, methods in described["paths"].items():
         assert path.startswith("/api/")
         for method in methods.values():
@@ -34,13 +34,14 @@ def test_it_is_described(dashboard: Dashboard) -> None:
         assert httpx.get(f"{dashboard.address}{page}").status_code == 404, "nothing is brought from elsewhere"
 
 
-def test_what_it_tells_is_what_the_pages_show(dashboard: Dashboard, seeded: Seeded) -> None:
+def test_what_it_tells_is_what_the_pages_show(dashboard: Dashboard) -> None:
     with dashboard.program() as program:
-        run = program.get(f"/api/runs/{seeded.newest}").json()
-        trials = program.get(f"/api/runs/{seeded.newest}/trials", params={"limit": 3}).json()
+        newest = program.get("/api/runs", params={"suite": "nightly", "gate": "closed"}).json()["runs"][0]["slug"]
+        run = program.get(f"/api/runs/{newest}").json()
+        trials = program.get(f"/api/runs/{newest}/trials", params={"limit": 3}).json()
         assert run["counts"]["total"] > len(trials["trials"]) == 3
         assert trials["after"] == 2
-        rest = program.get(f"/api/runs/{seeded.newest}/trials", params={"after": 2, "limit": 500}).json()
+        rest = program.get(f"/api/runs/{newest}/trials", params={"after": 2, "limit": 500}).json()
         assert rest["after"] is None
         assert len(rest["trials"]) == run["counts"]["total"] - 3
         (series,) = [row for row in program.get("/api/series").json() if row["metric"] == "longitudinal jerk"]

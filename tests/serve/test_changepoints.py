@@ -51,6 +51,6 @@ def test_a_chart_says_what_it_shows() -> None:
     assert chart.changes == (("run-8", "1970-01-09", "1", "2"),)
     assert 'aria-label="error &lt;&#34;&amp;: 16 runs, last 2 m; changed on 1970-01-09 from 1 to 2"' in chart.svg
     assert chart.svg.count("<circle") == 16
-    assert '<a href="/runs/run-3">' in chart.svg
+    assert '<a href="/runs/run-3" tabindex="-1" aria-label="run-3">' in chart.svg
     assert draw("none", "", []).svg == ""
     assert "<polyline" in draw("one", "", points[:1]).svg
