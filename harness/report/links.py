@@ -42,7 +42,7 @@ def trial_key(replayer: str, device_kind: str) -> str:
 
 
 def overview_link(base: str = "", *, verdict: str = "", search: str = "") -> str:
-    """The overview below `base` (`https://ci.example/run-12/page`, or "" for a relative link), filtered if asked."""
+    """The overview below `base` (`https://ci.example/run-12/page`, "" for a relative link), filtered if asked for."""
     state = {name: value for name, value in (("verdict", verdict), ("q", search)) if value}
     return _below(base, OVERVIEW, state)
 
