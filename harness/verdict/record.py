@@ -21,7 +21,7 @@ RECORD_FORMAT = 2
 
 
 # Fields that nobody knows are refused, in everything a record is made of: half a record understood is a wrong report.
-@with_config(ConfigDict(extra="forbid", json_schema_serialization_defaults_required=True))
+@with_config(ConfigDict(extra="forbid"))
 @dataclass(frozen=True, slots=True)
 class RunRecord:
     """The complete plain description of one run, from which every report is regenerated."""
@@ -89,6 +89,9 @@ def record_schema() -> dict[str, Any]:
     """The JSON Schema (draft 2020-12) of what `render_record` writes."""
     schema = _RECORD.json_schema(mode="serialization")
     schema["properties"]["format"]["const"] = RECORD_FORMAT
+    for place in (schema, *schema["$defs"].values()):
+        if "properties" in place:  # every field is written, also one that has a default
+            place["required"] = list(place["properties"])
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": f"The record of a run of testing-closet, format {RECORD_FORMAT}",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -49,7 +50,18 @@ def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
     return Lab(tmp_path, capsys)
 
 
-@pytest.mark.parametrize("kind", ["text", "junit", "github", "gitlab", "markdown", "comment", "json", "sarif"])
+KINDS = ("text", "junit", "github", "gitlab", "markdown", "comment", "json", "sarif")
+
+
+def test_the_page_about_build_servers_knows_every_form(lab: Lab) -> None:
+    rows = re.findall(r"(?m)^\| `(\w+)` \|", (Path(__file__).parents[2] / "docs" / "ci.md").read_text())
+    assert sorted(rows) == sorted(KINDS)
+    code, _, err = lab.closet("report", "last", "--format", "none")
+    assert code == ExitCode.USAGE
+    assert all(f"'{kind}'" in err for kind in KINDS)
+
+
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize(("record", "code"), [(GREEN, 0), (RED, 1), (record_of(), 5)])
 def test_every_form_exits_as_the_gate_does_and_is_the_same_in_a_file(
     lab: Lab, kind: str, record: RunRecord, code: int

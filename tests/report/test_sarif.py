@@ -122,6 +122,14 @@ def test_findings_are_results_and_errors_notifications(record) -> None:
     assert FIRST.words in note["message"]["text"]
 
 
+def test_a_difference_of_a_trial_that_is_an_error_is_only_noted(blamed) -> None:
+    """Seen on one device alone, or not reproducible: nobody is blamed for it."""
+    suspect = next(entry for entry in blamed.results if entry.error and entry.error.kind == "SuspectDevice")
+    run = run_of(replace(blamed, results=(suspect,)))
+    assert [each["level"] for each in run["results"]] == ["note", "note"]
+    assert len(run["invocations"][0]["toolExecutionNotifications"]) == 1
+
+
 def test_the_schema_would_notice(record) -> None:
     for spoil in (
         lambda told: told.update(version="2.0"),
