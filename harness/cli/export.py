@@ -71,8 +71,14 @@ def export(
 
 
 def _write(segment: Segment, kind: ExportFormat, path: Path) -> None:
+    console = progress_console()
     bar = Progress(
-        TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn(), console=progress_console(), transient=True
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TimeRemainingColumn(),
+        console=console,
+        transient=True,
+        disable=not console.is_terminal,
     )
     with bar:
         task = bar.add_task(f"writing {path.name}", total=None)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
@@ -40,6 +42,13 @@ def test_a_segment_of_a_run_goes_to_every_tool(desk: Desk, segment: str) -> None
     assert {"baseline.position.y", "candidate.position.y", "driven.path.y"} <= set(table.column_names)
     assert table.schema.metadata[b"verdict"] == b"FAIL"
     assert table.schema.metadata[b"candidate"] == str(desk.model("curve_bias")).encode()
+    text = (Path(__file__).parents[2] / "docs" / "export.md").read_text()
+    example = text.partition("```python\n")[2].partition("```")[0]
+    exec(re.sub(r'read_table\(".*"\)', 'read_table("a.parquet")', example), {})  # noqa: S102 our own documentation
+    (truth,) = desk.demo.truth("curve_bias").values()
+    printed = desk.capture.readouterr().out.splitlines()
+    assert int(printed[0]) >= truth.frame_id
+    assert printed[1] == "{b'unit': b'm', b'exactness': b'numeric', b'shape': b'[33]'}"
     # Two trace files, and what is not there any more.
     (result,) = load_run(find_run(closet_home(), "last")).results
     traces = [next((desk.folder / ".closet").rglob(each)) for each in (result.baseline_trace, result.candidate_trace)]

@@ -88,17 +88,21 @@ def test_the_last_that_failed_are_found_again(bench: Bench) -> None:
     assert bench.record().planned_checks[bench.record().results[0].name] == ("replay", "action", "plan")
 
 
-def test_the_first_failure_ends_the_remote_jobs(
-    make_bench: Callable[[Path], Bench], routes: Path, tmp_path: Path, pytester: pytest.Pytester
-) -> None:
+@pytest.fixture
+def crowd(make_bench: Callable[[Path], Bench], routes: Path, tmp_path: Path) -> Bench:
+    """A bench with more segments than are replayed before a session is stopped, and nothing stored."""
     bench = make_bench(tmp_path / "home")
     source, *_ = sorted(routes.iterdir())
-    for number in range(12):  # more than are replayed until the first is judged
+    for number in range(12):
         shutil.copytree(source, tmp_path / "routes" / source.name.replace("--0", f"--{number}"))
     bench.suite.write_text(bench.suite.read_text().replace(str(routes), str(tmp_path / "routes")))
-    result = bench.hold("curve_bias", "-x")
+    return bench
+
+
+def test_the_first_failure_ends_the_remote_jobs(crowd: Bench) -> None:
+    result = crowd.hold("curve_bias", "-x")
     result.assert_outcomes(passed=2, failed=1)
-    record = bench.record()
+    record = crowd.record()
     assert record.interrupted
     assert record.results[0].verdict is Verdict.FAIL
     problems = [trial.error.problem for trial in record.results if trial.error is not None]
@@ -131,17 +135,16 @@ def test_two_processes_replay_nothing_twice(make_bench: Callable[[Path], Bench],
     result.stdout.fnmatch_lines([f"*look   closet diff {bench.home}/runs/* {bench.first}", "gate CLOSED, exit 1: 2 *"])
 
 
-def test_an_interrupted_session_ends_its_run(make_bench: Callable[[Path], Bench], tmp_path: Path) -> None:
-    bench = make_bench(tmp_path / "home")
-    command = [sys.executable, "-u", "-m", "pytest", "-v", *bench.arguments("curve_bias")]
+def test_an_interrupted_session_ends_its_run(crowd: Bench) -> None:
+    command = [sys.executable, "-u", "-m", "pytest", "-v", *crowd.arguments("curve_bias")]
     with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, cwd=bench.pytester.path
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, cwd=crowd.pytester.path
     ) as process:
         assert process.stdout is not None
         said = b""
         while b"::replay" not in said:
             said += process.stdout.read(1)
-        with open_shelf(bench.home, Fleet((), 1)) as shelf:
+        with open_shelf(crowd.home, Fleet((), 1)) as shelf:
             while not shelf.leases():
                 time.sleep(0.01)  # the pool takes its first lease
             process.send_signal(signal.SIGTERM)
@@ -149,5 +152,6 @@ def test_an_interrupted_session_ends_its_run(make_bench: Callable[[Path], Bench]
             assert shelf.leases() == ()
             assert shelf.holders() == ()
     assert process.wait(timeout=60) == pytest.ExitCode.INTERRUPTED, rest
-    assert bench.record().interrupted
-    assert "gate CLOSED, exit 3: 2 jobs without a verdict, interrupted" in rest
+    assert crowd.record().interrupted
+    gates = [line for line in rest.splitlines() if line.startswith("gate CLOSED, exit ")]
+    assert [", interrupted · " in line for line in gates] == [True], rest
