@@ -48,7 +48,7 @@ def prepare_tutorial(folder: Path, demo: Demo) -> None:
 
 
 def prepare_desk(folder: Path, demo: Demo, *, renamed: bool) -> None:
-    """What the how-to pages take for granted: suites, routes, models, a shelf of two emulated workers.
+    """What the how-to pages take for granted: suites, routes, models, a shelf of emulated workers.
 
     `renamed` puts the first drive under the name that pages speak of.
     """
@@ -57,7 +57,7 @@ def prepare_desk(folder: Path, demo: Demo, *, renamed: bool) -> None:
     for suite in (folder / "suites").glob("*.yaml"):
         text = suite.read_text().replace("kinds: [tizi, mici]", "kinds: [emulated]")
         suite.write_text(text.replace("../.closet/demo/routes", "../routes"))
-    (folder / "devices.yaml").write_text("devices:\n  emulated: 2\n")
+    (folder / "devices.yaml").write_text(f"devices:\n  emulated: {2 if renamed else 3}\n")
     routes = folder / "routes"
     routes.mkdir()
     for recording in sorted(demo.routes_folder.iterdir()):

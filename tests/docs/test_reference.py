@@ -30,7 +30,7 @@ FORMS = {
     form.__name__: form
     for module in (forms, intent, quarantine, upkeep)
     for form in vars(module).values()
-    if isinstance(form, type) and issubclass(form, BaseModel) and form.model_fields
+    if isinstance(form, type) and issubclass(form, BaseModel) and form.model_fields.keys() - {"root"}
 }
 
 
