@@ -42,4 +42,4 @@ class Ledger:
         self.played[seed] = {**told, "seed": seed}
         self._path.parent.mkdir(parents=True, exist_ok=True)
         with self._path.open("a") as stream:
-            stream.write("\n" + json.dumps(self.played[seed]))  # also after half a line that a kill left
+            stream.write(f"\n{json.dumps(self.played[seed])}\n")  # also after half a line that a kill left
