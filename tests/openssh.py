@@ -1,5 +1,9 @@
 """Debian's OpenSSH server for tests: one that needs nothing of the machine that somebody else could take away.
 
+A shell that sshd starts reads ~/.bashrc, whose owner may have put anything there: a version manager that takes a lock
+in the home folder, say. A worker that is killed in that moment leaves the lock, and from then on every login of that
+user, on any server of the machine, waits for a minute. So sessions have another home.
+
 As root sshd looks at /run/sshd for every connection, and closes it without a word when that folder is missing or
 anybody may write there: all servers of a machine fall silent at once. So each gets a /run of its own where that can be
 had. What a server says is kept, and `why_silent` tells it with everything else that makes one silent.
@@ -26,6 +30,11 @@ _OWN_RUN = 'mount -t tmpfs -o mode=755 closet /run && mkdir -m 755 /run/sshd && 
 def server_command(config: Path) -> list[str]:
     """Starts the server that `config` describes, in the foreground, with its log on standard error."""
     return [*_own_run(), str(SSHD), "-D", "-e", "-f", str(config)]
+
+
+def own_home(folder: Path) -> str:
+    """For a server's configuration: its sessions take `folder` for their home."""
+    return f"SetEnv HOME={folder}\n"
 
 
 def banner(host: str, port: int, seconds: float = 2.0) -> str:

@@ -18,7 +18,7 @@ from typing import Any
 import psycopg
 import pytest
 
-_OWNER = "postgres"
+OWNER = "postgres"
 _START_S = 60.0
 _MEMORY = Path("/dev/shm")  # noqa: S108 a fresh folder is made in it
 _ROOM_BYTES = 1 << 30
@@ -31,7 +31,7 @@ def binaries() -> Path | None:
     if not found and on_path is None:
         return None
     folder = found[-1].parent if found else Path(str(on_path)).resolve().parent
-    if os.getuid() == 0 and _OWNER not in {entry.pw_name for entry in pwd.getpwall()}:
+    if os.getuid() == 0 and OWNER not in {entry.pw_name for entry in pwd.getpwall()}:
         return None
     return folder if (folder / "initdb").exists() else None
 
@@ -40,25 +40,11 @@ def binaries() -> Path | None:
 def server(programs: Path) -> Iterator[Path]:
     """The folder of a running server's socket. Its data is not made durable: it lives as long as the tests."""
     folder = Path(tempfile.mkdtemp(prefix="closet-pg-", dir=_MEMORY if _has_room(_MEMORY) else None))
-    # The server refuses to run as root.
-    who: dict[str, Any] = {"user": _OWNER, "group": _OWNER, "extra_groups": []} if os.getuid() == 0 else {}
-    if who:
-        shutil.chown(folder, _OWNER, _OWNER)
-    data = folder / "data"
     try:
-        subprocess.run(
-            [programs / "initdb", "-D", data, "-U", _OWNER, "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync"],
-            check=True,
-            stdout=subprocess.DEVNULL,
-            cwd=folder,
-            **who,
-        )
-        settings = ["fsync=off", "listen_addresses=", f"unix_socket_directories={folder}", "max_connections=60"]
-        command = [programs / "postgres", "-D", data, *(part for setting in settings for part in ("-c", setting))]
-        with (folder / "log").open("wb") as log:
-            process = subprocess.Popen(command, stdout=log, stderr=log, cwd=folder, **who)
+        init_data(folder, programs)
+        process = start(folder, programs, "listen_addresses=")
         try:
-            _wait_until_ready(folder, process)
+            wait_until_ready(folder, process)
             yield folder
         finally:
             process.send_signal(signal.SIGQUIT)  # at once: nothing of it is kept
@@ -93,11 +79,45 @@ def _has_room(folder: Path) -> bool:
     return folder.is_dir() and os.access(folder, os.W_OK) and shutil.disk_usage(folder).free > _ROOM_BYTES
 
 
-def _wait_until_ready(folder: Path, process: subprocess.Popen[bytes]) -> None:
+def init_data(folder: Path, programs: Path) -> None:
+    """An empty database cluster in `folder`, which becomes the server's own."""
+    folder.mkdir(exist_ok=True)
+    if os.getuid() == 0:
+        shutil.chown(folder, OWNER, OWNER)
+    words = ("-U", OWNER, "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync")
+    subprocess.run(
+        [programs / "initdb", "-D", folder / "data", *words],
+        check=True,
+        stdout=subprocess.DEVNULL,
+        cwd=folder,
+        **_as_owner(),
+    )
+
+
+def start(folder: Path, programs: Path, *more: str) -> subprocess.Popen[bytes]:
+    """The server's process; `more` settings as NAME=VALUE."""
+    settings = ("fsync=off", f"unix_socket_directories={folder}", "max_connections=60", *more)
+    command = [
+        programs / "postgres",
+        "-D",
+        folder / "data",
+        *(part for setting in settings for part in ("-c", setting)),
+    ]
+    with (folder / "log").open("ab") as log:
+        return subprocess.Popen(command, stdout=log, stderr=log, cwd=folder, **_as_owner())
+
+
+def _as_owner() -> dict[str, Any]:
+    """The server refuses to run as root."""
+    return {"user": OWNER, "group": OWNER, "extra_groups": []} if os.getuid() == 0 else {}
+
+
+def wait_until_ready(folder: Path, process: subprocess.Popen[bytes], port: int = 5432) -> None:
+    """AssertionError with its log when it does not come up."""
     give_up_s = time.monotonic() + _START_S
     while True:
         try:
-            psycopg.connect(host=str(folder), user=_OWNER, dbname="postgres").close()
+            psycopg.connect(host=str(folder), port=port, user=OWNER, dbname="postgres").close()
         except psycopg.OperationalError:
             if process.poll() is not None or time.monotonic() > give_up_s:
                 raise AssertionError((folder / "log").read_text("utf-8", "replace")) from None
@@ -106,12 +126,12 @@ def _wait_until_ready(folder: Path, process: subprocess.Popen[bytes]) -> None:
             return
 
 
-def create_database(folder: Path) -> str:
+def create_database(folder: Path, port: int = 5432) -> str:
     """The address of a new database of the server."""
     name = f"closet_{uuid.uuid4().hex}"
-    with psycopg.connect(host=str(folder), user=_OWNER, dbname="postgres", autocommit=True) as connection:
+    with psycopg.connect(host=str(folder), port=port, user=OWNER, dbname="postgres", autocommit=True) as connection:
         connection.execute(f'CREATE DATABASE "{name}"')
-    return f"postgresql://{_OWNER}@/{name}?host={folder}"
+    return f"postgresql://{OWNER}@/{name}?host={folder}"
 
 
 @pytest.fixture(scope="session")

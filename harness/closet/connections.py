@@ -66,6 +66,11 @@ class Connections:
         """The last session of a device that was up."""
         return self._sessions[device]
 
+    @property
+    def up(self) -> tuple[str, ...]:
+        """Devices that were connected in this run."""
+        return tuple(self._sessions)
+
     def begin(self) -> None:
         """Connect to all that are given out."""
         for thread in self._threads:

@@ -67,6 +67,13 @@ class Suspicion:
 
 
 @dataclass(frozen=True, slots=True)
+class CanaryDue:
+    """The device's last canary was too long ago, though nothing is held against it."""
+
+    device: str
+
+
+@dataclass(frozen=True, slots=True)
 class Recovered:
     """A recovery hook ended. `error` is None when the device is worth another canary."""
 
@@ -154,6 +161,7 @@ Event: TypeAlias = (
     | DeviceDown
     | HealthSeen
     | Suspicion
+    | CanaryDue
     | Recovered
     | Granted
     | Denied

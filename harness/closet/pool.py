@@ -9,12 +9,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 
-from harness.closet.canary import canary_due
 from harness.closet.channel import LOST_AFTER_S
 from harness.closet.connections import Connections
 from harness.closet.deadline import Deadline
 from harness.closet.events import (
     Ask,
+    CanaryDue,
     DeviceDown,
     Event,
     Finish,
@@ -35,11 +35,12 @@ from harness.closet.events import (
     WorkRuns,
 )
 from harness.closet.leasing import Leasing
+from harness.closet.proofs import Proofs
 from harness.closet.scheduler import Scheduler
 from harness.closet.scheduler_errors import refuse_impossible, refuse_twice
 from harness.closet.session import DeviceSession, Try
 from harness.closet.upkeep import Upkeep
-from harness.closet.work import DeviceFacts, HealthChanged, JobFinished, JobStarted, PoolEvent, Work, WorkOutcome
+from harness.closet.work import HealthChanged, JobFinished, JobStarted, PoolEvent, Work, WorkOutcome
 from harness.domain import Device, Priority
 from harness.errors import ClosetError, ConfigError, ErrorDescription, UnreachableError
 from harness.shelf import Shelf
@@ -93,8 +94,9 @@ class Pool:
             uses=self._leasing.uses,
             max_attempts=max_attempts,
         )
+        self._proofs = Proofs(devices, upkeep, self._leasing.health)
         self._connections = Connections(
-            devices, self._inbox.put, self._proved, upkeep.limits, lost_after_s, cache_bytes
+            devices, self._inbox.put, self._proofs.proved, upkeep.limits, lost_after_s, cache_bytes
         )
         for device in devices:
             health = self._leasing.health(device.name)
@@ -167,6 +169,8 @@ class Pool:
             self._look_s = time.monotonic() + _TICK_S
             for lost in self._leasing.overdue():
                 self._handle(lost)
+            for name in self._proofs.outlived(self._connections.up):
+                self._handle(CanaryDue(name))
             if (news := self._leasing.news()) is not None:
                 self._said.put(news)
         try:
@@ -280,13 +284,6 @@ class Pool:
         except ClosetError as failure:
             error = failure.describe()
         self._inbox.put(Recovered(device.name, error))
-
-    def _proved(self, device: Device, facts: DeviceFacts) -> bool:
-        """Whether it passed its canary not long ago, as it is now."""
-        canary, health = self._upkeep.canaries.get(device.kind), self._leasing.health(device.name)
-        if canary is None or health is None:
-            return False
-        return not canary_due(health, facts, canary.work.code.sha256, self._upkeep.canary_every_h, time.time())
 
     def _end(self) -> None:
         """Nothing of ours is left on any device, or at least its agent has no connection any more."""

@@ -17,6 +17,7 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
 from harness.closet.events import (
+    CanaryDue,
     Denied,
     DeviceDown,
     DeviceUp,
@@ -120,7 +121,7 @@ class Scheduler:
         match event:
             case Submit(works):
                 return self._submit(works)
-            case DeviceUp() | DeviceDown() | HealthSeen() | Suspicion() | Recovered():
+            case DeviceUp() | DeviceDown() | HealthSeen() | Suspicion() | CanaryDue() | Recovered():
                 return self._of_device(self._benches[event.device], event, now_s)
             case Granted() | Denied() | LeaseLost() | WorkRuns() | WorkDone() | WorkFailed():
                 bench = self._benches[event.device]
@@ -131,7 +132,7 @@ class Scheduler:
                 return self._stop()
 
     def _of_device(
-        self, bench: Bench, event: DeviceUp | DeviceDown | HealthSeen | Suspicion | Recovered, now_s: float
+        self, bench: Bench, event: DeviceUp | DeviceDown | HealthSeen | Suspicion | CanaryDue | Recovered, now_s: float
     ) -> list[Instruction]:
         self._look_for_hopeless = True
         match event:
@@ -143,6 +144,8 @@ class Scheduler:
                 bench.seen(state, reason)
             case Suspicion(_, reason):
                 return doubt(bench, reason)
+            case CanaryDue():
+                bench.due()
             case Recovered(_, error):
                 bench.brought_back(error)
         return []

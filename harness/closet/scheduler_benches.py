@@ -162,6 +162,11 @@ class Bench:
         self.health, self.reason, self.doubted_here = Health.SUSPECT, reason, True
         return news
 
+    def due(self) -> None:
+        """Its last canary was too long ago: what was known of it is known no more."""
+        if self.canary is not None and self.health is Health.HEALTHY:
+            self.health, self.reason = Health.UNKNOWN, ""
+
     def proved(self) -> None:
         """Its canary gave the right answer."""
         self.recovered = False

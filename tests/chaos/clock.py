@@ -8,7 +8,6 @@ import os
 import shutil
 import struct
 import subprocess
-from collections.abc import Mapping
 from pathlib import Path
 
 SOURCE = Path(__file__).with_name("clock.c")
@@ -30,7 +29,7 @@ def clock_library() -> Path | None:
     return part.rename(library) if made.returncode == 0 else None
 
 
-def fake_clock(path: Path) -> Mapping[str, str]:
+def fake_clock(path: Path) -> dict[str, str]:
     """Environment for a process whose time of day is off by what `path` says."""
     library = clock_library()
     if library is None:

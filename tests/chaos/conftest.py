@@ -10,6 +10,7 @@ from tests.chaos.corpus import Corpus, build_corpus
 from tests.chaos.link import Loop
 from tests.chaos.nursery import ROOT
 from tests.chaos.scenario import Floor
+from tests.chaos.watcher import watched_folder
 
 
 @pytest.fixture(scope="session")
@@ -24,6 +25,6 @@ def corpus() -> Corpus:
 
 
 @pytest.fixture(scope="session")
-def floor(tmp_path_factory: pytest.TempPathFactory, corpus: Corpus) -> Iterator[Floor]:
-    with Floor(tmp_path_factory.mktemp("floor"), corpus) as found:
+def floor(corpus: Corpus) -> Iterator[Floor]:
+    with watched_folder() as folder, Floor(folder, corpus) as found:
         yield found

@@ -43,6 +43,9 @@ class Kind(StrEnum):
     LATE = "answers late"
     ORCHESTRATOR_KILLED = "orchestrator killed and resumed"
     DATABASE_LOCKED = "database locked"
+    SERVER_FROZEN = "database server frozen"
+    SERVER_KILLED = "database server killed and started again"
+    SERVER_CUT = "connections to the database server cut"
     RIVAL = "two orchestrators"
     FEW_SESSIONS = "MaxSessions 2"
 
@@ -102,6 +105,11 @@ class Scenario:
     proved: bool
     faults: tuple[Fault, ...] = field(default=())
 
+    @property
+    def with_server(self) -> bool:
+        """Whether its shelf is a PostgreSQL server's database, instead of a file."""
+        return any(fault.kind in SERVER for fault in self.faults)
+
     def count(self, kind: Kind) -> int:
         """How many faults of a kind there are."""
         return sum(fault.kind is kind for fault in self.faults)
@@ -119,10 +127,13 @@ class Scenario:
 # Kinds whose damage is only noticed by a heartbeat that stays away: ten seconds in which nothing else happens.
 WAITING = frozenset({Kind.SILENT, Kind.CABLE, Kind.FROZEN, Kind.AGENT_FROZEN})
 
+# What happens to a database server, which there is one of then.
+SERVER = frozenset({Kind.SERVER_FROZEN, Kind.SERVER_KILLED, Kind.SERVER_CUT})
+
 # Faults that must not cost a verdict, however many there are of them.
 HARMLESS = frozenset({
     Kind.DELAY, Kind.SLOW, Kind.DEAF_JOB, Kind.FORK_BOMB, Kind.HALF_BLOB, Kind.BAD_BLOB, Kind.BAD_CODE, Kind.TWICE,
-    Kind.LATE, Kind.ORCHESTRATOR_KILLED, Kind.DATABASE_LOCKED, Kind.RIVAL, Kind.FEW_SESSIONS,
+    Kind.LATE, Kind.ORCHESTRATOR_KILLED, Kind.DATABASE_LOCKED, Kind.RIVAL, Kind.FEW_SESSIONS, Kind.SERVER_CUT,
 })  # fmt: skip
 
 _UNITS = {
@@ -137,21 +148,24 @@ _UNITS = {
     Kind.CLOCK_AGENT: "s",
     Kind.LATE: "s",
     Kind.DATABASE_LOCKED: "s",
+    Kind.SERVER_FROZEN: "s",
+    Kind.SERVER_KILLED: "s",
 }
 _WEIGHTS = {
     Kind.CUT: 6, Kind.CORRUPTED: 4, Kind.SLOW: 2, Kind.DELAY: 2, Kind.SILENT: 1, Kind.CABLE: 1, Kind.POWER_CUT: 3,
     Kind.FROZEN: 1, Kind.AGENT_KILLED: 4, Kind.AGENT_FROZEN: 1, Kind.JOB_KILLED: 2, Kind.DEAF_JOB: 2, Kind.HUNG_JOB: 1,
     Kind.FORK_BOMB: 2, Kind.DISK_FULL: 2, Kind.CLOCK_ORCHESTRATOR: 2, Kind.CLOCK_AGENT: 2, Kind.HALF_BLOB: 3,
     Kind.BAD_BLOB: 3, Kind.BAD_CODE: 2, Kind.TWICE: 2, Kind.LATE: 2, Kind.ORCHESTRATOR_KILLED: 5,
-    Kind.DATABASE_LOCKED: 2, Kind.RIVAL: 2, Kind.FEW_SESSIONS: 2,
+    Kind.DATABASE_LOCKED: 2, Kind.RIVAL: 2, Kind.FEW_SESSIONS: 2, Kind.SERVER_FROZEN: 1, Kind.SERVER_KILLED: 1,
+    Kind.SERVER_CUT: 1,
 }  # fmt: skip
 _ONCE = frozenset({
     Kind.CLOCK_ORCHESTRATOR, Kind.DATABASE_LOCKED, Kind.RIVAL, Kind.FEW_SESSIONS, Kind.JOB_KILLED, Kind.DISK_FULL,
-    Kind.HUNG_JOB,
+    Kind.HUNG_JOB, Kind.SERVER_FROZEN, Kind.SERVER_KILLED,
 })  # fmt: skip
 _OPENSSH_ONLY = frozenset({Kind.CABLE, Kind.DISK_FULL, Kind.FEW_SESSIONS})
 _IN_CACHE = frozenset({Kind.HALF_BLOB, Kind.BAD_BLOB, Kind.BAD_CODE})
-_HERE = frozenset({Kind.CLOCK_ORCHESTRATOR, Kind.DATABASE_LOCKED, Kind.RIVAL})
+_HERE = frozenset({Kind.CLOCK_ORCHESTRATOR, Kind.DATABASE_LOCKED, Kind.RIVAL, *SERVER})
 _HOUR_S = 3600.0
 _AMOUNTS: dict[Kind, tuple[float, ...]] = {
     Kind.SLOW: (200e3, 500e3, 1e6),
@@ -165,6 +179,8 @@ _AMOUNTS: dict[Kind, tuple[float, ...]] = {
     Kind.CLOCK_AGENT: (-_HOUR_S, _HOUR_S),
     Kind.LATE: (0.1, 0.5, 1.5),
     Kind.DATABASE_LOCKED: (1.0, 3.0, 6.0),
+    Kind.SERVER_FROZEN: (3.0, 12.0),
+    Kind.SERVER_KILLED: (0.2, 2.0, 8.0),
 }
 # A connection begins with some 4 kB of handshake, the agent is 15 kB, recordings and program some 0.8 MB.
 _LARGEST_UP, _LARGEST_DOWN = 900_000, 60_000

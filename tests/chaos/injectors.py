@@ -11,10 +11,12 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from harness.closet.patience import TELL_AFTER_S
 from tests.chaos.clock import clock_library, jump
-from tests.chaos.faults import ORCHESTRATOR, Fault, Kind, Moment, Scenario
+from tests.chaos.faults import ORCHESTRATOR, SERVER, Fault, Kind, Moment, Scenario
 from tests.chaos.orchestrator import Orchestrator
 from tests.chaos.processes import tell
+from tests.chaos.server import DatabaseServer, databases_possible
 from tests.chaos.workers import MAX_SESSIONS, BoxedWorker, Worker
 
 _TOKENS = {Kind.DEAF_JOB: "deaf", Kind.FORK_BOMB: "fork", Kind.HUNG_JOB: "hang", Kind.JOB_KILLED: "die"}
@@ -24,17 +26,22 @@ _CLOCK = "clock"
 
 def impossible(scenario: Scenario) -> dict[Kind, str]:
     """Which of its kinds cannot be had on this machine, and why."""
-    reasons = {}
+    reasons: dict[Kind, str] = {}
     if clock_library() is None:
         reasons = dict.fromkeys((Kind.CLOCK_AGENT, Kind.CLOCK_ORCHESTRATOR), "no C compiler here")
+    if why := databases_possible():
+        reasons |= dict.fromkeys(SERVER, why)
     return {kind: reasons[kind] for kind in reasons if scenario.count(kind)}
 
 
 class Injector:
     """The faults of one scenario. `prepare` before the workers are on, `arm` before the run, then `step` often."""
 
-    def __init__(self, scenario: Scenario, workers: Sequence[Worker], folder: Path) -> None:
-        self._scenario, self._workers, self._folder = scenario, workers, folder
+    def __init__(
+        self, scenario: Scenario, workers: Sequence[Worker], folder: Path, server: DatabaseServer | None
+    ) -> None:
+        self._scenario, self._workers, self._folder, self._server = scenario, workers, folder, server
+        self.unheard = False  # a run waited for a database that stood still: it should have said so
         self._waiting: list[Fault] = []
         self._ends: list[tuple[float, Callable[[], object]]] = []
         self._seen: list[set[str]] = [set() for _ in workers]
@@ -111,6 +118,9 @@ class Injector:
             undo()
         self._ends.clear()
         _close(self._locks)
+        if self._server is not None:
+            self._server.thaw()
+            self._server.start()
         for worker in self._workers:
             worker.thaw()
             worker.link.delay_s = worker.link.bytes_per_s = 0.0
@@ -192,7 +202,36 @@ class Injector:
                 return self._kill_orchestrator()
             case Kind.DATABASE_LOCKED:
                 return self._lock_databases(fault.amount)
+            case Kind.SERVER_FROZEN | Kind.SERVER_KILLED | Kind.SERVER_CUT:
+                self._do_to_the_server(fault)
         return True
+
+    def _do_to_the_server(self, fault: Fault) -> None:
+        assert self._server is not None
+        match fault.kind:
+            case Kind.SERVER_FROZEN:
+                self._server.freeze()
+                before = self._verdicts() if any(self._seen) else ()
+                self._later(fault.amount, lambda: self._thaw_server(before, fault.amount))
+            case Kind.SERVER_KILLED:
+                self._server.kill()
+                self._later(fault.amount, self._server.start)
+            case _:
+                self._server.link.cut()
+
+    def _thaw_server(self, before: tuple[int, ...], lasted_s: float) -> None:
+        """A run that was at work, and is not a verdict further, waited all the while."""
+        assert self._server is not None
+        waited = [each for each, count in zip(self._orchestrators, before, strict=False) if self._waits(each, count)]
+        self._server.thaw()
+        self.unheard = lasted_s > 2 * TELL_AFTER_S and any(not each.told_of_the_shelf() for each in waited)
+
+    def _verdicts(self) -> tuple[int, ...]:
+        return tuple(each.verdicts_told() for each in self._orchestrators)
+
+    def _waits(self, orchestrator: Orchestrator, verdicts: int) -> bool:
+        unfinished = orchestrator.running and not orchestrator.kills and verdicts < len(orchestrator.only)
+        return unfinished and orchestrator.verdicts_told() == verdicts
 
     def _kill_orchestrator(self) -> bool:
         running = [each for each in self._orchestrators if each.running]

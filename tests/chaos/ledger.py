@@ -29,17 +29,17 @@ class Ledger:
         self.code = code
         self._path = folder / f"scenarios-{code}.jsonl"
         self.played: dict[int, dict[str, Any]] = {}
-        if self._path.exists():
-            for line in self._path.read_text().splitlines():
-                try:
-                    told = json.loads(line)
-                except ValueError:
-                    continue  # it was being written when its writer was killed
-                self.played[told["seed"]] = told
+        lines = self._path.read_text().splitlines() if self._path.exists() else []
+        for line in lines:
+            try:
+                told = json.loads(line)
+            except ValueError:
+                continue  # it was being written when its writer was killed
+            self.played[told["seed"]] = told
 
     def add(self, seed: int, told: dict[str, Any]) -> None:
         """One more, which stays whatever happens next."""
         self.played[seed] = {**told, "seed": seed}
         self._path.parent.mkdir(parents=True, exist_ok=True)
         with self._path.open("a") as stream:
-            stream.write(json.dumps(self.played[seed]) + "\n")
+            stream.write(f"\n{json.dumps(self.played[seed])}\n")  # also after half a line that a kill left

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from harness.errors import ExitCode
 from harness.pipeline.runs import RECORD, load_run
 from harness.verdict import RunRecord
 from tests.chaos.nursery import ROOT, Child, Nursery
@@ -81,6 +82,16 @@ class Orchestrator:
             return 0
         return sum(line.startswith(("PASS ", "FAIL ", "ERROR ")) for line in text.splitlines())
 
+    @property
+    def refused(self) -> bool:
+        """Whether it ended before it began, since its database did not answer: said, and told from a verdict."""
+        said = "the shelf's database does not answer" in self.said.read_text(errors="replace")
+        return self.exit_codes[-1:] == [ExitCode.NO_VERDICT] and said and not (self.folder / RECORD).exists()
+
+    def told_of_the_shelf(self) -> bool:
+        """Whether it said that its database does not answer."""
+        return "has not answered since" in self.said.read_text(errors="replace")
+
     def record(self) -> RunRecord:
         """What it put on disk."""
         return load_run(self.folder)
@@ -88,7 +99,7 @@ class Orchestrator:
     def _start(self, arguments: list[str]) -> None:
         self.folder.parent.mkdir(parents=True, exist_ok=True)
         environment = {**_inherited(), **self.environment, "CLOSET_HOME": str(self.home), "PYTHONPATH": str(ROOT)}
-        if not self.environment:
+        if "LD_PRELOAD" not in self.environment:
             self.process = self.nursery.start(arguments, environment, self.folder.parent, self.said)
             return
         with self.said.open("ab") as said:  # what is preloaded can only be given to a new program

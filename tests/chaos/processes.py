@@ -38,6 +38,15 @@ def mentioning(text: str) -> list[int]:
     return _those(lambda pid: any(text.encode() in _read(pid, name) for name in ("cmdline", "environ")))
 
 
+def families(pids: list[int]) -> list[int]:
+    """These with their children, and theirs."""
+    found = list(pids)
+    for pid in found:  # which grows
+        children = _read(pid, f"task/{pid}/children").split()
+        found += [child for child in map(int, children) if child not in found]
+    return found
+
+
 def in_namespace_of(pid: int) -> list[int]:
     """Living processes in the PID namespace of `pid`; refused when it is our own."""
     wanted = _namespace(pid)

@@ -28,6 +28,7 @@ from tests.chaos.injectors import Injector, impossible
 from tests.chaos.link import Loop
 from tests.chaos.nursery import Nursery
 from tests.chaos.orchestrator import Orchestrator
+from tests.chaos.server import DatabaseServer
 from tests.chaos.workers import BoxedWorker, EmulatedWorker, Worker, boxes_possible
 
 _STALLED_S = 150.0
@@ -59,6 +60,7 @@ class Floor:
         self._stack = ExitStack()
         self._workers: dict[tuple[Setting, int], Worker] = {}
         self._used = folder / "used"
+        self._database: DatabaseServer | None = None
         self._proof = corpus.folder / f"proof-{code_bundle()[0].sha256[:16]}"
         self.no_boxes = boxes_possible()
 
@@ -78,18 +80,24 @@ class Floor:
         folder = Path(tempfile.mkdtemp(prefix=f"scenario-{scenario.seed}-", dir=self._folder))
         began = time.monotonic()
         workers = [self._worker(playable.setting, number) for number in range(playable.workers)]
-        injector = Injector(playable, workers, folder)
+        server = self._server() if playable.with_server else None
+        address: Path | str = folder / "home" / SHELF_FILE if server is None else server.new_shelf()
+        injector = Injector(playable, workers, folder, server)
         orchestrators: list[Orchestrator] = []
         try:
             self._switch_on(playable, workers, injector)
-            orchestrators = self._orchestrators(playable, workers, injector, folder)
+            orchestrators = self._orchestrators(playable, workers, injector, folder, address)
             injector.arm(orchestrators)
             for each in orchestrators:
                 if not each.running:
                     each.run()
             result.violations += _watch(orchestrators, injector)
             injector.end()
-            self._check(playable, workers, injector, orchestrators, folder, result)
+            refused = [each for each in orchestrators if each.refused]
+            for each in refused:  # as whoever was told so does once the database is back
+                each.run()
+            result.violations += _watch(refused, injector)
+            self._check(playable, workers, injector, orchestrators, folder, address, result)
         finally:
             injector.end()
             for each in orchestrators:
@@ -126,6 +134,14 @@ class Floor:
             self._stack.callback(self._workers[key].close)
         return self._workers[key]
 
+    def _server(self) -> DatabaseServer:
+        """The floor's database server, which is on."""
+        if self._database is None:
+            self._database = DatabaseServer(self._folder / "database", self._loop)
+            self._stack.callback(self._database.close)
+        self._database.start()
+        return self._database
+
     def _switch_on(self, scenario: Scenario, workers: Sequence[Worker], injector: Injector) -> None:
         special = scenario.of(Kind.DISK_FULL, Kind.FEW_SESSIONS)
         for number, worker in enumerate(workers):
@@ -140,15 +156,16 @@ class Floor:
                 shutil.copytree(self._used, worker.view, dirs_exist_ok=True)
 
     def _orchestrators(
-        self, scenario: Scenario, workers: Sequence[Worker], injector: Injector, folder: Path
+        self, scenario: Scenario, workers: Sequence[Worker], injector: Injector, folder: Path, address: Path | str
     ) -> list[Orchestrator]:
         shelf = folder / "devices.yaml"
         shelf.write_text(devices_yaml([worker.device(scenario.slots) for worker in workers]))
         segments = [self._corpus.segments[number] for number in scenario.segments]
         suite = self._corpus.suite(DEADLINES_S[0] if scenario.count(Kind.HUNG_JOB) else DEADLINES_S[1])
         if scenario.proved:
-            self._prove(folder / "home", [worker.name for worker in workers])
+            self._prove(address, [worker.name for worker in workers])
         clock = injector.clock_environment
+        environment = {} if isinstance(address, Path) else {"CLOSET_SHELF": address}
         shares = [segments[::2], segments[1::2]] if scenario.count(Kind.RIVAL) else [segments]
         return [
             Orchestrator(
@@ -158,24 +175,23 @@ class Floor:
                 shelf,
                 share,
                 self._nursery,
-                fake_clock(clock) if clock is not None else {},
+                environment | (fake_clock(clock) if clock is not None else {}),
             )
             for number, share in enumerate(shares, 1)
         ]
 
-    def _prove(self, home: Path, workers: Sequence[str]) -> None:
+    def _prove(self, address: Path | str, workers: Sequence[str]) -> None:
         """What the shelf knows when these workers passed their canaries a moment ago, if any worker ever did."""
         if self._proof.exists():
-            home.mkdir()
-            with Shelf(home / SHELF_FILE) as shelf:
+            with Shelf(address) as shelf:
                 for name in workers:
                     shelf.canary_passed(name, self._proof.read_text())
 
-    def _keep_proof(self, home: Path) -> None:
+    def _keep_proof(self, address: Path | str) -> None:
         """With what a canary was passed, for scenarios to come."""
-        if self._proof.exists() or not (home / SHELF_FILE).exists():
+        if self._proof.exists() or (isinstance(address, Path) and not address.exists()):
             return
-        with Shelf(home / SHELF_FILE) as shelf:
+        with Shelf(address) as shelf:
             passed = [health.runtime for health in shelf.healths().values() if health.canary_at is not None]
         if passed:
             write_text(self._proof, passed[0])
@@ -187,6 +203,7 @@ class Floor:
         injector: Injector,
         orchestrators: Sequence[Orchestrator],
         folder: Path,
+        address: Path | str,
         result: Result,
     ) -> None:
         fired: list[Fault] = injector.fired
@@ -202,8 +219,9 @@ class Floor:
             wrong += check_verdicts(record, expected, fired)
             wrong += check_exit(record, each.exit_codes[-1] if each.exit_codes else -1)
         wrong += check_store(folder / "home", killed=any(each.kills for each in orchestrators))
-        wrong += check_shelf(folder / "home")
-        self._keep_proof(folder / "home")
+        wrong += check_shelf(address)
+        wrong += ["nothing was said of a database that did not answer"] if injector.unheard else []
+        self._keep_proof(address)
         for number, worker in enumerate(workers):
             hit = any(fault.worker == number and fault.kind in _HIT for fault in fired)
             left, later = check_worker(worker, hit=hit, slots=scenario.slots)

@@ -101,15 +101,15 @@ def test_shelves(tmp_path: Path) -> None:
     with Shelf(tmp_path / "shelf.db") as shelf:
         shelf.register(Device("mici-01", DeviceKind.MICI, "", 22, "", "", "", "", ""))
         holder = shelf.join("run", suite="chaos", priority=Priority.PROMPT)
-        assert "holder left" in check_shelf(tmp_path)[0]
+        assert "holder left" in check_shelf(tmp_path / "shelf.db")[0]
         lease = shelf.acquire(
             holder, "mici-01", 0, kind=DeviceKind.MICI, tags=(), hard_end_s=60.0, least_epoch=0, proving=True
         )
         assert lease is not None
-        assert "lease left: mici-01 slot 0" in check_shelf(tmp_path)[0]
+        assert "lease left: mici-01 slot 0" in check_shelf(tmp_path / "shelf.db")[0]
         shelf.release(lease, "done")
         shelf.leave(holder)
-    assert check_shelf(tmp_path) == []
+    assert check_shelf(tmp_path / "shelf.db") == []
 
 
 @pytest.fixture

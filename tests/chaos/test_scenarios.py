@@ -10,7 +10,7 @@ import pytest
 from tests.chaos.faults import Kind, Scenario, Setting, scenario
 from tests.chaos.scenario import Floor
 
-SEEDS = (758, 1454, 23, 4471, 225, 3782, 557, 644, 503)
+SEEDS = (26, 83, 294, 4127, 1215, 1034)
 
 
 def play(floor: Floor, planned: Scenario) -> None:

@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.chaos.processes import mentioning, tell
+from tests.chaos.processes import families, mentioning, tell
 
 _ROOT = Path(__file__).parents[2]
 _PREFIX = "closet-chaos-"
@@ -51,7 +51,7 @@ def tidy_up(folder: str) -> list[int]:
     """Kill what mentions the folder until nothing does, and remove it; the processes that were there."""
     found: list[int] = []
     until = time.monotonic() + _PATIENCE_S
-    while (left := mentioning(f"{folder}/")) and time.monotonic() < until:
+    while (left := families(mentioning(f"{folder}/"))) and time.monotonic() < until:
         found += [pid for pid in left if pid not in found]
         tell(left, signal.SIGKILL)
         time.sleep(0.05)

@@ -19,7 +19,7 @@ from harness.domain import Device, DeviceKind
 from tests.chaos.crooked import CrookedPython
 from tests.chaos.link import Link, Loop, open_link
 from tests.chaos.processes import carrying, carrying_prefix, in_namespace_of, tell, with_argument
-from tests.openssh import SSHD, banner, why_silent
+from tests.openssh import SSHD, banner, own_home, why_silent
 
 ROOT = Path(__file__).parents[2]
 INIT = Path(__file__).with_name("init.py")
@@ -213,7 +213,7 @@ class BoxedWorker(Worker):
         config.write_text(
             f"HostKey {self.host_key}\nAuthorizedKeysFile {self.client_key}.pub\nListenAddress {self._there}\nPort 22\n"
             "PidFile none\nUsePAM no\nStrictModes no\nPermitRootLogin prohibit-password\nPasswordAuthentication no\n"
-            f"KbdInteractiveAuthentication no\nMaxSessions {self.max_sessions}\nUseDNS no\n"
+            f"KbdInteractiveAuthentication no\nMaxSessions {self.max_sessions}\nUseDNS no\n{own_home(self.folder)}"
         )
         self.work_folder.parent.mkdir(parents=True, exist_ok=True)
         disk = [str(self.work_folder.parent), str(self.disk_bytes)] if self.disk_bytes else []

@@ -24,7 +24,7 @@ from harness.closet.pool import Pool, open_pool
 from harness.closet.work import PoolEvent, Work, WorkOutcome
 from harness.domain import Blob, Device, DeviceKind
 from harness.shelf import Shelf
-from tests.openssh import SSHD, banner, server_command, why_silent
+from tests.openssh import SSHD, banner, own_home, server_command, why_silent
 
 _SERVERS: dict[tuple[str, int], Path] = {}  # OpenSSH servers that run, with their logs
 
@@ -153,6 +153,7 @@ def openssh(count: int, folder: Path) -> Iterator[tuple[Device, ...]]:
                 f"HostKey {host_key}\nAuthorizedKeysFile {folder}/authorized_keys\nListenAddress 127.0.0.1\n"
                 f"Port {port}\nPidFile none\nUsePAM no\nStrictModes no\nPermitRootLogin prohibit-password\n"
                 "PasswordAuthentication no\nKbdInteractiveAuthentication no\nMaxStartups 100\nUseDNS no\n"
+                f"{own_home(folder)}"
             )
             log = _SERVERS["127.0.0.1", port] = folder / f"{name}.log"
             stack.callback(_SERVERS.pop, ("127.0.0.1", port))

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
+from typing import cast
 
 import pytest
 
-from harness.closet.canary import canary_due, passed_with, plain_runtime
-from harness.closet.work import DeviceFacts
-from harness.domain import Health
+from harness.closet.canary import Canary, canary_due, passed_with, plain_runtime
+from harness.closet.proofs import Proofs
+from harness.closet.upkeep import Upkeep
+from harness.closet.work import DeviceFacts, Work
+from harness.domain import DeviceKind, Health
 from harness.shelf import DeviceHealth
+from tests.closet.simulation import device as made
 
 NOW_S = 1_800_000_000.0
 CODE = "c0de" * 16
@@ -56,3 +61,18 @@ def test_why_it_is_due() -> None:
 def test_the_runtime_is_kept_beside_the_code() -> None:
     assert plain_runtime(passed_with(RUNTIME, CODE)) == RUNTIME
     assert plain_runtime("") == ""
+
+
+def test_what_a_run_outlives_is_told_once_for_each_canary() -> None:
+    device, plain = made("mici-01"), replace(made("tizi-01"), kind=DeviceKind.TIZI)
+    passed = {"mici-01": PROVED, "tizi-01": replace(PROVED, device="tizi-01")}
+    upkeep = Upkeep(canaries={DeviceKind.MICI: Canary(cast(Work, None), lambda *_: None)}, canary_every_h=1.0)
+    proofs = Proofs((device, plain), upkeep, passed.get)
+    names = ("mici-01", "tizi-01")
+    passed["mici-01"] = replace(PROVED, canary_at=time.time() - 3500)
+    assert proofs.outlived(names) == ()
+    passed["mici-01"] = replace(PROVED, canary_at=time.time() - 3700)
+    assert proofs.outlived(names) == ("mici-01",), "the other kind has none"
+    assert proofs.outlived(names) == ()
+    passed["mici-01"] = replace(PROVED, canary_at=time.time() - 3601)
+    assert proofs.outlived(names) == ("mici-01",), "that is the next one"

@@ -6,6 +6,7 @@ import pytest
 
 from harness.closet.events import (
     Ask,
+    CanaryDue,
     GiveBack,
     Granted,
     HealthSeen,
@@ -74,6 +75,14 @@ def test_one_that_is_given_up_at_once_is_suspect_at_once() -> None:
     devices = [device("d")]
     shop = desk([work("a")], devices, canaries={"d": canary(devices[0].kind)})
     assert healths(shop.down("d", SICK)) == [("d", Health.SUSPECT)]
+
+
+def test_a_canary_that_came_to_be_too_long_ago_is_run_again_before_the_next_job() -> None:
+    shop = shop_of([work("a", 2), work("b", 1)], proved=True)
+    assert shop.tell(CanaryDue("d0"), 1.0) == []
+    told = shop.done("d0", 0, 1, 2.0)
+    assert (healths(told), starts(told)) == ([], [(CANARY, "d0", 0, 2)]), "nothing is held against it"
+    assert starts(shop.done("d0", 0, 2, 3.0)) == [("b", "d0", 0, 3)]
 
 
 def test_no_more_canaries_than_there_is_work_for() -> None:
