@@ -97,7 +97,8 @@ def _text(claim: ClaimResult) -> list[str]:
 def drive_words(claim: ClaimResult) -> str:
     """What the recorded drives score by the same measure, and what was excused for it; "" where neither is known."""
     parts = []
-    if claim.human is not None:
+    # An error against the path that was driven is 0 for the drive itself, which goes without saying.
+    if claim.human is not None and (claim.human or claim.unit.startswith("share of")):
         parts.append(f"the recorded drive itself: {_plain(claim.human)} {claim.unit}".rstrip())
     if claim.excused or claim.baseline_excused:
         frames, segments = counted(claim.excused, "frame"), counted(claim.excused_segments, "segment")

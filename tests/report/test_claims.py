@@ -13,6 +13,7 @@ from fixtures.stories import PAGE, ROOT, STORIES, answers, blocks
 from harness.config.intent import load_intent
 from harness.intent import RELEASE_POLICY, Answer, ClaimResult, Expectation
 from harness.report import render_claims, render_junit, render_summary
+from harness.report.claims import drive_words
 from harness.verdict import Verdict
 from tests.test_verdict import record_of
 
@@ -64,6 +65,8 @@ def test_the_recorded_drive_is_told_in_text_and_junit():
     lines = [line.strip() for line in render_claims(record).splitlines()]
     assert told in lines
     assert "the recorded drive itself: −0.5 m" in lines
+    assert drive_words(replace(BETTER, human=0.0, unit="m")) == ""  # nobody is off the path he drives
+    assert drive_words(replace(SCORED, human=0.0, excused=0, baseline_excused=0)).endswith(": 0 share of frames")
     cases = [case for suite in JUnitXml.fromstring(render_junit(record).encode()) for case in suite]
     case = next(case for case in cases if case.name == "comfort")
     assert told in (case.system_out or "")
