@@ -90,6 +90,12 @@ def test_a_film_steps_by_frame_and_plays_from_its_first_bytes(road_camera: Path,
     assert keyframes == [0, 20, 40]
 
 
+def test_pictures_that_nobody_asked_for_are_left_out(road_camera: Path, tmp_path: Path) -> None:
+    assert cut_preview(tmp_path / "film.mp4", open_video(road_camera), (2, 3, 9)).pictures == 3
+    for row, picture in zip((2, 3, 9), _decoded(tmp_path / "film.mp4"), strict=True):
+        assert picture[100, (24 + 9 * row) * 526 // WIDTH : (46 + 9 * row) * 526 // WIDTH].min() > 180, row
+
+
 def test_equal_pictures_give_equal_bytes_and_nothing_is_left_behind(road_camera: Path, tmp_path: Path) -> None:
     for name in ("one.mp4", "two.mp4"):
         cut_preview(tmp_path / name, open_video(road_camera), range(12), threads=2)

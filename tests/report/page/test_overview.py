@@ -30,6 +30,8 @@ def test_what_failed_stands_first_and_only_what_has_a_page_is_linked(made_page: 
     assert facts.rows[0].wrong.endswith(f"#frame={made_page.run.wrong_frame}&trial=driving_model+%C2%B7+mici")
     assert facts.rows[3].frame is None
     assert overview_facts(record, None, ()).first is None
+    every = overview_facts(record, None, tuple(Written(result.segment) for result in record.results))
+    assert [bool(row.wrong) for row in every.rows] == [True, True, False, False], "no frame, no link to one"
 
 
 def test_devices_and_coverage_count_everything(record: RunRecord) -> None:
