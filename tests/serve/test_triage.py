@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import datetime
+import shutil
+from dataclasses import replace
 
 import httpx
 import pytest
@@ -10,7 +12,8 @@ import pytest
 from fixtures.dashboard import Seeded
 from harness.config.quarantine import load_quarantine
 from harness.domain import Health
-from harness.pipeline.runs import load_run
+from harness.pipeline.archive import index_runs
+from harness.pipeline.runs import load_run, write_run
 from harness.shelf import Shelf
 from harness.store import Store
 from tests.serve.conftest import TOKEN, Dashboard, csrf_of, running, settings_of
@@ -44,25 +47,32 @@ def test_what_cannot_be_changes_nothing(dashboard: Dashboard, shelf: Shelf, name
 
 
 def test_a_trace_becomes_the_baseline(dashboard: Dashboard, seeded: Seeded, shelf: Shelf) -> None:
-    record = load_run(seeded.home / "runs" / seeded.newest)
-    number, result = next((n, each) for n, each in enumerate(record.results) if each.candidate_trace)
-    with dashboard.person() as client:
-        form = {"csrf": csrf_of(client), "reason": "wider in curves, wanted"}
-        answer = client.post(f"/runs/{seeded.newest}/trials/{number}/approve", data=form)
-        # The closet of these tests has no traces: the store refuses, as it does for the command.
-        assert answer.status_code in {400, 503}, answer.text
+    newest = load_run(seeded.home / "runs" / seeded.newest)
+    number = next(n for n, each in enumerate(newest.results) if each.candidate_trace)
+    form = {"reason": "wider in curves, wanted"}
+    with dashboard.person() as client, Store(seeded.home) as store:
+        form |= {"csrf": csrf_of(client)}
+        # The store refuses what it does not have, as it does for the command.
+        refused = client.post(f"/runs/{seeded.newest}/trials/{number}/approve", data=form)
+        assert refused.status_code in {400, 503}
         assert shelf.archive.changes(limit=1)[0].outcome.startswith("refused")
-        with Store(seeded.home) as store:
-            for each in record.results:
-                if each.candidate_trace:
-                    path = store.path(each.candidate_trace)
-                    path.parent.mkdir(parents=True, exist_ok=True)
-                    path.write_bytes(b"trace")
-        answer = client.post(f"/runs/{seeded.newest}/trials/{number}/approve", data=form)
-        if answer.status_code == 303:
-            with Store(seeded.home) as store:
-                (entry,) = store.baselines.standing("")
-            assert (entry.segment, entry.who, entry.reason) == (result.segment, "lena", "wider in curves, wanted")
+        assert store.ledger() == ()
+        folder = seeded.home / "runs" / "2020-01-01-001"
+        blob = store.put_bytes(b"a trace")
+        results = (newest.results[0], replace(newest.results[1], candidate_trace=blob.sha256))
+        write_run(folder, replace(newest, run=folder.name, started_at="2020-01-01T00:00:00+00:00", results=results))
+        assert [error for _, error in index_runs(seeded.home, shelf.archive)] == [None]
+        try:
+            assert client.post(f"/runs/{folder.name}/trials/1/approve", data=form).status_code == 303
+        finally:
+            shutil.rmtree(folder)
+        (entry,) = store.ledger()
+    assert (entry.segment, entry.replayer) == (results[1].segment, results[1].replayer)
+    assert (entry.trace_sha256, entry.who, entry.run) == (blob.sha256, "lena", folder.name)
+    assert entry.reason == "wider in curves, wanted"
+    noted = shelf.archive.changes(limit=1)[0]
+    assert (noted.action, noted.who, noted.outcome) == ("approve baseline", "lena", "done")
+    assert noted.subject == f"{folder.name}: {results[1].name}"
 
 
 def test_a_test_is_quarantined_and_released(dashboard: Dashboard, seeded: Seeded, shelf: Shelf) -> None:
