@@ -246,7 +246,7 @@ def test_leaving_the_pool_kills_what_runs(bench: Bench, devices) -> None:
     with bench.pool(devices) as pool:
         pool.submit([bench.work(sleeps), bench.work(WRITES)])
         assert next(pool.outcomes()).error is None
-        assert eventually(told.exists)
+        assert eventually(told.exists, 60.0)
     assert not alive(int(told.read_text()))
     for device in devices:
         assert_clean(device)
