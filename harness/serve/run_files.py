@@ -61,6 +61,7 @@ def page_file(request: Request, closet: Shown, run: Run, key: str, name: str) ->
     headers = {
         "content-security-policy": RUN_PAGE_POLICY,
         "cross-origin-resource-policy": "cross-origin",
+        "access-control-allow-origin": "*",  # to the page's own scripts: nobody else knows the address
         "referrer-policy": "no-referrer",
         "cache-control": "no-cache",
     }

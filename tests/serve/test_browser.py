@@ -121,12 +121,13 @@ def test_a_page_of_a_run_is_a_stranger(
     (run_folder / "page" / "evil.js").write_text(
         "const said = document.getElementById('said'); said.textContent = 'begun';"
         "try { said.textContent += document.cookie ? ' cookie' : ' none'; } catch { said.textContent += ' refused'; }"
-        "fetch('/audit').then(() => said.textContent += ' read', () => said.textContent += ' blocked');"
+        "fetch('evil.js').then(() => { said.textContent += ' own';"
+        "fetch('/audit').then(() => said.textContent += ' read', () => said.textContent += ' blocked'); });"
     )
     context = browser.new_context()
     page = context.new_page()
     log_in(page, dashboard)
     page.goto(f"{dashboard.address}/runs/{seeded.newest}/page/evil.html")
     page.wait_for_selector("text=blocked")
-    assert page.text_content("#said") == "begun refused blocked"
+    assert page.text_content("#said") == "begun refused own blocked"
     context.close()

@@ -33,6 +33,8 @@ def test_the_page_is_shown_as_a_strangers(dashboard: Dashboard, seeded: Seeded, 
         assert "allow-same-origin" not in policy
         assert "script-src 'self';" in policy
         assert page.headers["referrer-policy"] == "no-referrer"
+        assert page.headers["access-control-allow-origin"] == "*", "its own scripts may read its video"
+        assert "access-control-allow-origin" not in client.get("/api/runs").headers
         assert client.get(f"/runs/{seeded.newest}/page").headers["location"] == address
         video = address.replace("index.html", "drive.mp4")
         part = client.get(video, headers={"range": "bytes=10-19"})
