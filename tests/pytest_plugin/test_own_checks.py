@@ -38,10 +38,10 @@ def test_own_checks_run_for_every_trial_and_say_where_traces_part(bench: Bench) 
     (truth,) = bench.demo.truth("curve_bias").values()
     said = "\n".join(result.outlines)
     assert f"test_traces_are_equal[tiny-{bench.first}-driving_model-emulated] FAILED" in said
-    assert f"E         action.desiredCurvature   leaves at frame {truth.frame_id} " in said
-    assert f"E         position.y                leaves at frame {truth.frame_id} " in said
+    assert f"E           action.desiredCurvature   leaves at frame {truth.frame_id} " in said
+    assert f"E           position.y                leaves at frame {truth.frame_id} " in said
     alone = said.partition("_ test_the_action_is_equal")[2].partition("_ test_")[0]
-    assert f"E         action.desiredCurvature   leaves at frame {truth.frame_id} " in alone
+    assert f"E           action.desiredCurvature   leaves at frame {truth.frame_id} " in alone
     assert " 1/m = 0.036 m/s² more lateral acceleration" in alone
     assert "position.y" not in alone
     assert len(bench.record().results) == 2
