@@ -11,6 +11,8 @@ READ = {
     "CLOSET_SHELF": "The database that several runs share, over `shelf:` in devices.yaml: a path or a URL.",
     "CLOSET_SIGN": "The SSH key that `closet bless` signs with, where `--sign` does not say it.",
     "CLOSET_SIGNER": "Who signs, where `--signer` does not say it.",
+    "CLOSET_PAGE_URL": "Where the page of a run can be opened, where `closet report --page-url` does not say it.",
+    "CLOSET_SERVE_TOKEN": "What whoever changes something through `closet serve` logs in with.",
     "CLOSET_THREADS": "How many threads a replay's worker uses. Emulated workers hand it on to their jobs.",
     "CC": "The C compiler with which another version of the safety kernel is built.",
 }
@@ -29,6 +31,7 @@ TESTS = {
     "CLOSET_SHARED_DATA": "Where tests find real public data; without it they are skipped, visibly.",
     "CLOSET_TEST_WORKERS": "How many processes `ci/test` uses. Default: one a core.",
     "CLOSET_CHAOS_BOXES": "`1`: the chaos suite uses OpenSSH in namespaces where it may. `ci/chaos` sets it.",
+    "CLOSET_FUZZ_EXAMPLES": "How many requests an operation of the JSON API is fuzzed with. `ci/fuzz` sets it.",
     "CLOSET_SIMULATIONS": "How many random closets the scheduler is simulated in. `ci/chaos` sets it.",
 }
 

@@ -9,6 +9,7 @@ from harness.domain import EVENT_CLASSES
 from harness.explanation import Cause, Course
 from harness.intent import Answer, Standing
 from harness.verdict import Blame, Closeness, FindingKind, Severity, Verdict
+from harness.verdict.execution import Untimed
 
 SECTIONS: dict[str, type[Enum]] = {
     "Verdicts": Verdict,
@@ -20,6 +21,7 @@ SECTIONS: dict[str, type[Enum]] = {
     "Standing of a claim": Standing,
     "Causes": Cause,
     "Courses": Course,
+    "Why nobody knows how long it took": Untimed,
 }
 EVENTS = {
     "NEW": "Only the candidate has it.",

@@ -66,8 +66,7 @@ def list_quarantine(file: Path | None, as_json: bool) -> None:
 @quarantine.command(
     "add",
     epilog="\b\nExample:\n"
-    "  closet quarantine add 5beb9b58bd12b691/0000010a--a51155e496/3 --owner lab@example.org --days 14 \\\n"
-    '      --issue https://example.org/issues/7 --reason "flickers since the camera was changed"',
+    "  closet quarantine add '5beb9b58*' --owner lab@example.org --days 14 --issue https://example.org/7 --reason flickers",
 )
 @click.argument("route")
 @click.option("--devices", "kinds", multiple=True, type=click.Choice([kind.value for kind in DeviceKind]))

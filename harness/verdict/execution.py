@@ -24,9 +24,13 @@ class Untimed(StrEnum):
     """Why nobody knows how long one side of a trial took."""
 
     RECALLED = "recalled from the store"
+    """Its trace was made by an earlier run; `--fresh` replays it."""
     FEATURES = "replayed on vision features that were kept, so that only the policy ran"
+    """A policy alone is not what a device executes; `--fresh` replays the whole model."""
     APPROVED = "approved earlier, and not replayed"
+    """The baseline is an approved trace; name a model with `--baseline` to measure it."""
     NOT_MEASURED = "replayed by what measures no time"
+    """The replayer runs no model."""
 
 
 @dataclass(frozen=True, slots=True)

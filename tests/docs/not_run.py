@@ -35,6 +35,18 @@ NOT_RUN: dict[str, dict[str, str]] = {
         "python -m harness.replay job.json": "tests/replay/test_home.py gives it with a job of its own",
         "closet bisect suites/pr.yaml --repo": "it needs a repository of openpilot; tests/cli/test_bisect.py makes one",
     },
+    "docs/page.md": {"closet": "a drive is not there by these names; tests/report/page writes and reads pages"},
+    "docs/dashboard.md": {
+        "closet serve": "it serves until it is stopped; tests/serve starts it",
+        "closet runs index": "tests/cli/test_serve.py gives it",
+        "python3 -c": "it writes a token into somebody's home",
+        "chmod": "as above",
+        "curl": "it needs a dashboard that serves; tests/serve asks it with httpx",
+    },
+    "docs/ci.md": {"closet": "it needs a run that has just ended; tests/cli/test_reporting.py gives them"},
+    "docs/export.md": {
+        "closet export": "a drive is not there by this name; tests/export and tests/cli/test_export.py give it"
+    },
     "docs/benchmarks.md": {"closet bench": _LONG},
     "docs/reading-a-verdict.md": {"closet run suites/stories.yaml": _STORY, "closet check suites/stories.yaml": _STORY},
     "docs/reliability.md": {"ci/": _LONG},
