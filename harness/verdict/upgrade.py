@@ -125,8 +125,8 @@ _ENTRY: Json = {"device_kinds": [], "replayers": ["*"], "checks": ["*"], "where"
 _UNKNOWN = ("candidate", "baseline", "effect", "share", "p", "adjusted_p", "equivalence_p", "size", "size_share")
 _CLAIM: Json = {
     **dict.fromkeys(("figures", "metric", "condition", "unit", "where"), ""),
-    **dict.fromkeys(("segments", "routes", "looks"), 0),
-    **dict.fromkeys((*_UNKNOWN, "smallest", "smallest_share", "more_segments", "spread")),
+    **dict.fromkeys(("segments", "routes", "looks", "excused", "excused_segments", "baseline_excused"), 0),
+    **dict.fromkeys((*_UNKNOWN, "smallest", "smallest_share", "more_segments", "spread", "human")),
     "interval": [None, None],
     "share_interval": [None, None],
     "confidence": 0.95,
