@@ -7,6 +7,7 @@ from ci.reference.text import GENERATED, table
 READ = {
     "CLOSET_HOME": "Where runs, store and shelf are kept. Default: `.closet` in the current folder.",
     "CLOSET_BRANCH": "The branch whose baselines lie over those of main, where `--branch` does not say it.",
+    "CLOSET_PAGE_URL": "Where the page of a run can be opened, where `--page-url` does not say it; reports link to it.",
     "CLOSET_BASELINES": "A depot that several closets share: a folder, `s3://bucket/prefix`, any address of fsspec.",
     "CLOSET_SHELF": "The database that several runs share, over `shelf:` in devices.yaml: a path or a URL.",
     "CLOSET_SIGN": "The SSH key that `closet bless` signs with, where `--sign` does not say it.",

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -132,18 +133,21 @@ def test_a_red_pull_request_and_then_a_green_one(runner: Runner) -> None:
     assert last == f"::{first.removeprefix('::stop-commands::')}::"
     assert len(last) == 32 + 4
     assert "gate CLOSED, exit 1" in replay.stdout
+    page = runner.desk.folder / ".closet" / "runs" / "github-12-1" / "page"
+    assert (page / "index.html").is_file()
 
     report = runner.step("Report", *red)
     assert report.returncode == 1, report.stderr
-    page = "https://closet.example.org/runs/github-12-1/page"
+    address = "https://closet.example.org/runs/github-12-1/page"
     told = report.stdout.splitlines()
     assert told[0].startswith("::error title=closet pr%3A gate CLOSED%2C exit 1::")
-    assert all(line.startswith("::error ") and page in line for line in told)
+    assert all(line.startswith("::error ") and address in line for line in told)
     made = runner.folder / "temp" / "report"
     assert sorted(path.name for path in made.iterdir()) == ["closet.sarif", "comment.md", "junit.xml", "record.json"]
     summary = (runner.folder / "summary.md").read_text()
     assert len(summary.encode()) <= SUMMARY_LIMIT
-    assert f"]({page}/segments/" in summary
+    (name,) = set(re.findall(rf"\]\({address}/(segments/[^#)]*)", summary))
+    assert (page / name).is_file(), "the first wrong frame stands on a page that is there"
     assert json.loads((made / "record.json").read_text())["run"] == "github-12-1"
 
     theirs = {"id": 1, "user": {"login": "somebody"}, "body": "<!-- closet:pr -->\nmine"}
