@@ -13,6 +13,7 @@ from typing import Any
 
 from harness.closet.events import (
     Ask,
+    CanaryDue,
     Denied,
     DeviceDown,
     DeviceUp,
@@ -296,6 +297,8 @@ class World:
                 truth.agents[slot] = truth.agents.get(slot, 0) + rng.randrange(1, 5)
         if rng.random() < 0.01:
             self._deliver(run, Suspicion(rng.choice(sorted(self.truths)), "somebody says so"))
+        if rng.random() < 0.01:
+            self._deliver(run, CanaryDue(rng.choice(sorted(self.truths))))
         if rng.random() < 0.02:
             name = rng.choice(sorted(self.truths))
             self.shelf.health[name] = rng.choice((Health.QUARANTINED, Health.DISABLED, Health.UNKNOWN))
@@ -383,7 +386,7 @@ class World:
         match event:
             case HealthSeen():
                 self._heard(run, event)
-            case Suspicion(name):
+            case Suspicion(name) | CanaryDue(name):
                 run.trusted.discard(name)
             case Recovered(name, error):
                 run.recovering.discard(name)

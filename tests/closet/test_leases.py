@@ -370,7 +370,7 @@ def test_a_shelf_that_never_answers_again_ends_the_run(
     tmp_path: Path, emulated: tuple[Device, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each slot is denied, so that nothing waits for it; but what is denied for ever would make a run wait for ever."""
-    monkeypatch.setattr("harness.closet.leasing._PATIENCE_S", 0.0)
+    monkeypatch.setattr("harness.closet.patience.PATIENCE_S", 0.0)
     heard: SimpleQueue[object] = SimpleQueue()
     ask = Ask(emulated[0].name, 0, DeviceKind.EMULATED, (), 60.0, 0)
     shelf = Shelf(tmp_path / "shelf.db")
