@@ -81,6 +81,8 @@ def _option(parameter: click.Parameter, context: click.Context) -> tuple[str, st
 
 def _default(parameter: click.Option, context: click.Context) -> str:
     value = parameter.get_default(context, call=False)
+    if isinstance(value, Path) and value.is_absolute():
+        return ""  # a file of the program's own, wherever it is installed: its help says which
     shown = (str, int, float, Path)
     if parameter.is_flag or isinstance(value, bool) or not isinstance(value, shown) or value == "":
         return ""

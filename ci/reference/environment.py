@@ -12,7 +12,6 @@ READ = {
     "CLOSET_SHELF": "The database that several runs share, over `shelf:` in devices.yaml: a path or a URL.",
     "CLOSET_SIGN": "The SSH key that `closet bless` signs with, where `--sign` does not say it.",
     "CLOSET_SIGNER": "Who signs, where `--signer` does not say it.",
-    "CLOSET_PAGE_URL": "Where the page of a run can be opened, where `closet report --page-url` does not say it.",
     "CLOSET_SERVE_TOKEN": "What whoever changes something through `closet serve` logs in with.",
     "CLOSET_THREADS": "How many threads a replay's worker uses. Emulated workers hand it on to their jobs.",
     "CC": "The C compiler with which another version of the safety kernel is built.",
