@@ -66,7 +66,7 @@ def list_quarantine(file: Path | None, as_json: bool) -> None:
 @quarantine.command(
     "add",
     epilog="\b\nExample:\n"
-    "  closet quarantine add '5beb9b58*' --owner lab@example.org --days 14 --issue https://a.example/7 --reason flickers",
+    "  closet quarantine add '5beb9b58*' --owner lab@example.org --days 14 --issue https://a.example/7 --reason odd",
 )
 @click.argument("route")
 @click.option("--devices", "kinds", multiple=True, type=click.Choice([kind.value for kind in DeviceKind]))
