@@ -148,6 +148,22 @@ def test_an_epoch_is_used_once_and_survives_the_agent(root: Path) -> None:
         assert "ok" in agent.start(6)
 
 
+def test_an_epoch_that_cannot_be_noted_leaves_nothing_and_starts_nothing(root: Path) -> None:
+    """As on a full disk: the half that was written goes, at the latest with the next agent."""
+    with running(root) as agent:
+        agent.ask("hello", slots=1)
+        (root / "slots" / "0.json").mkdir()  # no file can take that place
+        assert "error" in agent.start(1)
+        assert not list((root / "slots").glob("*.part"))
+        assert list((root / "jobs").iterdir()) == []
+        (root / "slots" / "0.json").rmdir()
+        assert "ok" in agent.start(1)
+    (root / "slots" / "0.part").write_text("half, of one that was killed")
+    with running(root) as agent:
+        agent.ask("hello", slots=1)
+        assert not (root / "slots" / "0.part").exists()
+
+
 def test_a_slot_takes_one_job_also_from_two_agents(root: Path) -> None:
     with running(root) as first, running(root) as second:
         assert "ok" in first.start(1, SLEEPS)

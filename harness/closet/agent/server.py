@@ -217,11 +217,14 @@ class Server:
         if epoch <= known:
             raise Refused("LeaseLostError", f"epoch {epoch} of slot {slot} is stale, it is at {known}", "lease it anew")
         temporary = self._root / "slots" / f"{slot}.part"
-        with temporary.open("w") as stream:
-            json.dump({"epoch": epoch, "job": name}, stream)
-            stream.flush()
-            os.fsync(stream.fileno())
-        temporary.replace(self._root / "slots" / f"{slot}.json")
+        try:
+            with temporary.open("w") as stream:
+                json.dump({"epoch": epoch, "job": name}, stream)
+                stream.flush()
+                os.fsync(stream.fileno())
+            temporary.replace(self._root / "slots" / f"{slot}.json")
+        finally:
+            temporary.unlink(missing_ok=True)  # the disk was full, say
 
     def _sweep_jobs(self) -> None:
         """End and remove what a killed agent left: every job whose slot nobody holds."""
@@ -233,6 +236,8 @@ class Server:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 held.add(self._slot_state(int(path.stem)).get("job"))
+            else:
+                path.with_suffix(".part").unlink(missing_ok=True)
         for folder in (self._root / "jobs").iterdir():
             if folder.name not in held:
                 end_processes(0, f"CLOSET_JOB={folder}", 0.5)
