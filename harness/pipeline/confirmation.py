@@ -51,7 +51,10 @@ def conclude(
         words = _again(told, lost, first, kind, alone=alone)
         words += f"; {', '.join(others)} only sometimes" if others else ""
         seen_on = {*first, *(repeat.device for repeat in told)}
-        return Conclusion(Verdict.FAIL, Blame.PRODUCT, words, settled=len(seen_on) > 1 or (alone and not lost))
+        # A repeat that reached no device was cut off with its run: the next one may make up for it.
+        whole = all(repeat.device for repeat in lost)
+        settled = whole and (len(seen_on) > 1 or (alone and not lost))
+        return Conclusion(Verdict.FAIL, Blame.PRODUCT, words, settled=settled)
     if Blame.UNKNOWN in blames.values():
         without = [repeat.device for repeat in told]
         words = f"could not be confirmed: {_causes(lost) or 'nothing was repeated'}"

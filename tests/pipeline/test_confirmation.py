@@ -52,6 +52,12 @@ def test_two_repeats(same: str, second: str, verdict: Verdict, blame: Blame, wor
         assert conclusion.error is None
 
 
+def test_a_repeat_that_was_cut_off_with_its_run_is_made_up_for_by_the_next_one() -> None:
+    for lost, settled in ((repeat("one", "lost"), True), (repeat("", "lost"), False)):
+        conclusion = conclude(["a"], ("one",), [lost, repeat("two", "a")], kind="mici", alone=False)
+        assert (conclusion.verdict, conclusion.blame, conclusion.settled) == (Verdict.FAIL, Blame.PRODUCT, settled)
+
+
 @pytest.mark.parametrize(
     ("shown", "verdict", "words", "suspects"),
     [
