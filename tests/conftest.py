@@ -9,9 +9,12 @@ import pytest
 from hypothesis import settings
 
 from fixtures.make import TINY, Demo, build_demo
+from tests.browser import browser
 from tests.postgres import postgres_server, postgres_url
 
-__all__ = ["postgres_server", "postgres_url"]
+__all__ = ["browser", "postgres_server", "postgres_url"]
+
+pytest_plugins = "pytester"
 
 ROOT = Path(__file__).parents[1]
 

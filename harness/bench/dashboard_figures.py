@@ -174,7 +174,7 @@ def _pages(place: str, goes: int) -> Mapping[str, list[float]]:
         "runs that fit a text": "/runs?gate=closed&text=change-000",
         "run": f"/runs/{newest}",
         "its failures": f"/runs/{newest}?verdict=FAIL",
-        "job": f"/runs/{newest}/trials/7",
+        "job": f"/runs/{newest}/trials/0",
         "compare": f"/compare?before={earlier}&after={newest}",
         "trends": "/trends?suite=nightly",
         "one metric": "/trends/1",

@@ -14,8 +14,6 @@ from harness.pytest_plugin import fixtures, session
 from harness.verdict import RunRecord
 from tests.cli.conftest import SUITE
 
-pytest_plugins = "pytester"
-
 _KEPT = fixtures, session  # a session held in this process forgets what it imported, not what was imported before
 
 OTHER_DONGLE = "00000000000000aa"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
@@ -14,7 +13,7 @@ import schemathesis
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis.errors import Unsatisfiable
 
-from fixtures.dashboard import Seeded
+from fixtures.dashboard import seed_closet
 from tests.serve.conftest import TOKEN, Dashboard, running, settings_of
 
 EXAMPLES = int(os.environ.get("CLOSET_FUZZ_EXAMPLES", "3"))
@@ -56,13 +55,13 @@ def test_what_it_tells_is_what_the_pages_show(dashboard: Dashboard) -> None:
 
 
 @pytest.fixture(scope="module")
-def fuzzed(seeded: Seeded, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dashboard]:
-    """A dashboard of a copy that may be changed by whatever is sent."""
-    folder = tmp_path_factory.mktemp("fuzzed")
-    shutil.copytree(seeded.home.parent, folder / "closet", symlinks=True)
-    there = folder / "closet"
-    copied = Seeded(there / ".closet", there / "devices.yaml", there / "suites" / "quarantine.yaml", seeded.newest)
-    with running(settings_of(copied)) as started:
+def fuzzed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dashboard]:
+    """A dashboard of a closet that may be changed by whatever is sent.
+
+    It is made anew, not copied: who opens a database of SQLite in the process that serves it, and closes it again, takes
+    its locks away.
+    """
+    with running(settings_of(seed_closet(tmp_path_factory.mktemp("fuzzed"), nights=3, segments=4))) as started:
         yield started
         assert started.complaints == [], "a bug of the dashboard"
 

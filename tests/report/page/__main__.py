@@ -21,7 +21,7 @@ from harness.bench.page_figures import make_run
 from harness.pipeline.page import write_page
 from harness.report.links import OVERVIEW
 from harness.store import Store
-from tests.report.page.conftest import CHROMIUM, SWITCHES
+from tests.browser import CHROMIUM, SWITCHES
 
 _SLOWED = 4
 _GOES = 5

@@ -7,19 +7,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, Request, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, Request
 
 from fixtures.make import Demo
 from harness.pipeline.page import ALL, PageWritten, write_page
 from harness.report.links import overview_link, segment_link
 from harness.store import Store
 from tests.report.page.made_run import MadeRun, make_run
-
-CHROMIUM = Path("/usr/bin/chromium")
-SWITCHES = (
-    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"),
-    *("--disable-component-update", "--disable-sync"),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,16 +45,6 @@ def made_page(tiny_demo: Demo, tmp_path_factory: pytest.TempPathFactory) -> Made
     with Store(run.home) as store:
         written = write_page(run.folder, store, folder / "page", segments=(ALL,), workers=1)
     return MadePage(run, folder / "page", written)
-
-
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
-    if not CHROMIUM.exists():
-        pytest.skip(f"no Chromium at {CHROMIUM}")
-    with sync_playwright() as playwright:
-        found = playwright.chromium.launch(executable_path=str(CHROMIUM), args=list(SWITCHES))
-        yield found
-        found.close()
 
 
 @dataclass(slots=True)
