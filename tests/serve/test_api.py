@@ -58,7 +58,7 @@ def test_what_it_tells_is_what_the_pages_show(dashboard: Dashboard) -> None:
 def fuzzed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dashboard]:
     """A dashboard of a closet that may be changed by whatever is sent.
 
-    It is made anew, not copied: who opens a database of SQLite in the process that serves it, and closes it again, takes
+    It is made anew, not copied: who opens a file of SQLite's in the process that serves it, and closes it again, takes
     its locks away.
     """
     with running(settings_of(seed_closet(tmp_path_factory.mktemp("fuzzed"), nights=3, segments=4))) as started:

@@ -16,6 +16,7 @@ from harness.pipeline.archive import index_runs
 from harness.pipeline.runs import load_run, write_run
 from harness.shelf import Shelf
 from harness.store import Store
+from tests.closet.conftest import eventually
 from tests.serve.conftest import TOKEN, Dashboard, csrf_of, running, settings_of
 
 
@@ -112,6 +113,7 @@ def test_a_program_with_the_token_changes_the_same(dashboard: Dashboard, shelf: 
 
 def test_the_link_of_the_terminal_logs_in_once(seeded: Seeded) -> None:
     with running(settings_of(seeded, token_sha256=None, login_link=True, user="lena")) as local:
+        assert eventually(lambda: len(local.links) == 1), "it is shown once the address is known"
         (link,) = local.links
         address, token = link.split("#token=")
         assert address == f"{local.address}/login"
@@ -119,7 +121,7 @@ def test_the_link_of_the_terminal_logs_in_once(seeded: Seeded) -> None:
             answer = client.post("/login", data={"token": token, "name": ""})
             assert answer.status_code == 303
             assert "lena" in client.get("/").text
-        assert len(local.links) == 2, "the next one is shown"
+        assert eventually(lambda: len(local.links) == 2), "the next one is shown"
         with local.client(origin=local.address) as client:
             assert client.post("/login", data={"token": token, "name": ""}).status_code == 401
         assert token not in httpx.get(f"{local.address}/api/audit").text
