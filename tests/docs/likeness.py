@@ -10,7 +10,7 @@ _PLAIN = (
     (re.compile(r"\d{4}-\d\d-\d\dT[\d:.]+(?:Z|\+00:00)?"), "<time>"),
     (re.compile(r"\d{4}-\d\d-\d\d-\d{3}"), "<run>"),
     (re.compile(r"\bemulated-\d\d\b"), "<worker>"),
-    (re.compile(r"\b[0-9a-f]{12}\b(?![/-])"), "<digest>"),
+    (re.compile(r"\b(?:[0-9a-f]{12}|[0-9a-f]{16})\b(?![/-])"), "<digest>"),
     (re.compile(r"\bby \w+, run\b"), "by <somebody>, run"),
     (re.compile(r" · (?:\d+ h )?(?:\d+ min )?(?:[\d.]+ m?s )?· (?=\S*runs/)"), " · <duration> · "),
     (re.compile(r"\b(?:\d+ (?:s|min|h|d) ago|just now)\b"), "<some time> ago"),

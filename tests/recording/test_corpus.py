@@ -236,10 +236,10 @@ def test_a_reader_that_dies_or_hangs_costs_its_log_only(tmp_path: Path):
     good = write_drive(tmp_path, seconds=0.5)
     pipe = tmp_path / "rlog"
     os.mkfifo(pipe)
-    answers = dict(read_logs([good, pipe, good], 1, deadline_s=3.0))
+    answers = dict(read_logs([good, pipe, good], 1, deadline_s=6.0))
     assert "error" not in answers[0]
     assert "error" not in answers[2]
-    assert "more than 3 s" in answers[1]["error"]
+    assert "more than 6 s" in answers[1]["error"]
 
 
 def test_coverage_is_cars_by_devices_by_events(tmp_path: Path, db: Path):

@@ -11,6 +11,7 @@ from playwright.sync_api import Browser, Page
 from fixtures.dashboard import Seeded, at_work
 from harness.domain import Health
 from harness.shelf import Shelf
+from tests.closet.conftest import eventually
 from tests.serve.conftest import TOKEN, Dashboard, running, settings_of
 
 LOOKS = {
@@ -78,6 +79,7 @@ def test_the_link_of_the_terminal_and_a_change(browser: Browser, seeded: Seeded,
         context = browser.new_context()
         page = context.new_page()
         said = watched(page)
+        assert eventually(lambda: local.links != [])
         page.goto(local.links[0])
         page.wait_for_selector("text=Log out")
         assert "#" not in page.url
