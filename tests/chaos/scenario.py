@@ -212,6 +212,9 @@ class Floor:
         for each in orchestrators:
             result.runs += 1 + each.kills
             expected = {segment: self._corpus.expected[segment] for segment in each.only}
+            if not each.recorded:
+                wrong.append(f"no record, exit {each.exit_codes[-1:]}: {each.said.read_text(errors='replace')[-2000:]}")
+                continue
             record = each.record()
             result.jobs += len(expected)
             for entry in record.results:
