@@ -84,8 +84,8 @@ class Orchestrator:
 
     @property
     def refused(self) -> bool:
-        """Whether it ended before it began, since its database did not answer or was locked: said, and no verdict."""
-        said = "the shelf's database " in self.said.read_text(errors="replace")
+        """Whether it ended before it began, since its database did not answer: said, and told from a verdict."""
+        said = "the shelf's database does not answer" in self.said.read_text(errors="replace")
         return self.exit_codes[-1:] == [ExitCode.NO_VERDICT] and said and not self.recorded
 
     @property
