@@ -18,6 +18,8 @@ from harness.domain import Device, DeviceKind, Priority
 from harness.shelf import Shelf
 from tests.chaos.works import Works
 
+_NONE_THERE_S = 2.0
+
 
 @dataclass(frozen=True, slots=True)
 class Order:
@@ -70,6 +72,7 @@ def drive(order: Order) -> dict[str, Any]:
             names = [f"{order.run} {batch} {number}" for number in range(order.count)]
             pool.submit([works.work(name, order.program) for name in names])
             batch += 1
+            well_before = well
             for outcome in pool.outcomes():
                 now_s = time.monotonic()
                 if well:  # the first has to wait until devices are connected
@@ -81,6 +84,8 @@ def drive(order: Order) -> dict[str, Any]:
                 else:
                     told = f"{outcome.error.kind}: {outcome.error.problem}"
                     errors[told] = errors.get(told, 0) + 1
+            if well == well_before:  # no device is there: what is asked at once again would end at once again
+                time.sleep(_NONE_THERE_S)
     return {
         "well": well,
         "asked": batch * order.count,
