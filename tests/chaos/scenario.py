@@ -235,14 +235,13 @@ class Floor:
 def _watch(orchestrators: Sequence[Orchestrator], injector: Injector) -> list[str]:
     """Let things go wrong until all have ended; a run that does not end is told with what its threads were doing."""
     until = time.monotonic() + _STALLED_S
-    while any(each.running for each in orchestrators):
-        if time.monotonic() > until:
-            return [f"stalled: {each.stacks()}" for each in orchestrators if each.running]
+    while any(each.running for each in orchestrators) and time.monotonic() < until:
         injector.step()
         time.sleep(_STEP_S)
+    stalled = [f"stalled: {each.stacks()}" for each in orchestrators if each.running]
     for each in orchestrators:
         each.wait()
-    return []
+    return stalled
 
 
 def devices_yaml(devices: Sequence[Device]) -> str:

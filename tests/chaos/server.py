@@ -24,6 +24,7 @@ class DatabaseServer:
         assert programs is not None, "ask `databases_possible` first"
         self._folder, self._programs, self._loop = folder, programs, loop
         self._process: subprocess.Popen[bytes] | None = None
+        self._frozen: list[int] = []
         folder.parent.chmod(0o711)
         init_data(folder, programs)
         with socket.create_server(("127.0.0.1", 0)) as listener:
@@ -44,11 +45,13 @@ class DatabaseServer:
 
     def freeze(self) -> None:
         """Nothing of it runs on, its connections stay."""
-        tell(self._everything(), signal.SIGSTOP)
+        self._frozen = self._everything()
+        tell(self._frozen, signal.SIGSTOP)
 
     def thaw(self) -> None:
-        """All of it runs again."""
-        tell(self._everything(), signal.SIGCONT)
+        """All of it runs again; what was stopped is remembered, since a list of children may leave one out."""
+        tell({*self._frozen, *self._everything()}, signal.SIGCONT)
+        self._frozen = []
 
     def kill(self) -> None:
         """Every process gone at once."""
