@@ -21,6 +21,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from harness.array_header import read_array_header
 from harness.domain import Json, canonical_json
 from harness.errors import DataError
 from harness.files import atomic_writer
@@ -35,7 +36,6 @@ _TIMES = "t_ns"
 # The fixed part of a zip file's local header, and where the lengths of its name and extra fields stand in it (APPNOTE).
 _LOCAL_HEADER_BYTES, _LOCAL_LENGTHS_AT, _LOCAL_LENGTHS = 30, 26, struct.Struct("<HH")
 _ENCRYPTED = 1
-_ARRAY_HEADER_BYTES = 10 + 65535  # magic, version, length, and the longest header of version 1
 
 
 class Exactness(StrEnum):
@@ -199,12 +199,8 @@ def _parse_archive(archive: _Members) -> Trace:
 def _load_array(archive: _Members, name: str) -> Array:
     """An `.npy` member, over its own bytes: what its header claims must be exactly what is there."""
     content = archive.read(f"{name}.npy")
-    stream = io.BytesIO(content[:_ARRAY_HEADER_BYTES])
-    version = np.lib.format.read_magic(stream)
-    if version != (1, 0):
-        raise ValueError(f"{name} has an array header of version {version}")
-    shape, fortran_order, dtype = np.lib.format.read_array_header_1_0(stream)
-    if dtype.hasobject or fortran_order or math.prod(shape) * dtype.itemsize != len(content) - stream.tell():
+    shape, dtype, begin = read_array_header(content)
+    if math.prod(shape) * dtype.itemsize != len(content) - begin:
         raise ValueError(f"{name} is not the plain array its header claims")
-    array: Array = np.frombuffer(content, dtype, math.prod(shape), stream.tell()).reshape(shape)
+    array: Array = np.frombuffer(content, dtype, math.prod(shape), begin).reshape(shape)
     return array

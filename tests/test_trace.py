@@ -120,7 +120,7 @@ def huge_header() -> bytes:
         ("channel/plan.npy", b"not an array", "not a readable trace"),
         ("channel/plan.npy", huge_header(), "header claims"),
         ("channel/plan.npy", npy(np.zeros((4, 6)))[:-8], "header claims"),
-        ("channel/plan.npy", npy(np.array([{}, 1, 2, 3], object), allow_pickle=True), "header claims"),
+        ("channel/plan.npy", npy(np.array([{}, 1, 2, 3], object), allow_pickle=True), "plain array"),
         ("manifest.json", None, "manifest"),
         ("manifest.json", b"{", "not a readable trace"),
         ("manifest.json", b"[]", "not a readable trace"),
