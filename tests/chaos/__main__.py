@@ -95,8 +95,14 @@ def _scenarios(chosen: Any) -> runners.Tally:
     until_s = math.inf if chosen.minutes is None else time.monotonic() + chosen.minutes * 60
     ledger = Ledger(KEPT, code_digest())
     count = chosen.scenarios or (1000 if chosen.minutes is None else None)
-    wanted = None if count is None else max(0, count - len(ledger.played))
-    seeds: Iterator[int] = itertools.islice((n for n in itertools.count(first) if n not in ledger.played), wanted)
+
+    def seeds() -> Iterator[int]:
+        for seed in itertools.count(first):
+            if count is not None and runners.tally_of(ledger.played).scenarios >= count:
+                return
+            if seed not in ledger.played:
+                yield seed
+
     _say(f"code {ledger.code}: {len(ledger.played)} scenarios were played with it before")
     began_s, done = time.monotonic(), itertools.count(1)
 
@@ -109,7 +115,7 @@ def _scenarios(chosen: Any) -> runners.Tally:
             wrong = sum(bool(told["violations"]) for told in ledger.played.values())
             _say(f"{len(ledger.played)} scenarios, {wrong} with a violation; {rate:.1f} a minute")
 
-    runners.play_many(seeds, chosen.jobs, until_s, ended)
+    runners.play_many(seeds(), chosen.jobs, until_s, ended)
     return runners.tally_of(ledger.played)
 
 

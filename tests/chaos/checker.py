@@ -7,10 +7,18 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
+import sqlalchemy as sa
+
 from harness.closet.contact import contact
+from harness.domain import Lease
 from harness.errors import ClosetError, ExitCode
 from harness.files import file_sha256
-from harness.shelf import Shelf
+from harness.shelf import Shelf, parse_address
+from harness.shelf.address import Address
+from harness.shelf.database import Database
+from harness.shelf.holders import JOINED
+from harness.shelf.leases import active_leases
+from harness.shelf.schema import holders
 from harness.verdict import NOT_RUN, JobResult, RunRecord, Verdict, gate
 from tests.chaos.faults import HARMLESS, Fault, Kind
 from tests.chaos.processes import command_line
@@ -113,15 +121,37 @@ def check_store(home: Path, *, killed: bool) -> list[str]:
     return wrong
 
 
-def check_shelf(address: Path | str) -> list[str]:
-    """No lease is active, and nobody holds on to anything."""
+def check_shelf(address: Path | str, *, orderly: bool) -> list[str]:
+    """No lease is active, and nobody holds on to anything.
+
+    `orderly`: no run was killed or cut off from the shelf, so that each has given back what it had by itself. After
+    another end that is left to whoever looks next: leases of the dead expire.
+    """
     if isinstance(address, Path) and not address.exists():
         return []
-    with Shelf(address) as shelf:
+    place = parse_address(str(address))
+    if orderly and (left := _left_on(place)):
+        return left
+    with Shelf(place) as shelf:
         shelf.reconcile()
-        leases, holders = shelf.leases(), shelf.holders()
-    wrong = [f"lease left: {lease.device} slot {lease.slot} epoch {lease.epoch}" for lease in leases]
-    return wrong + [f"holder left: {holder}" for holder in holders]
+        leases, living = shelf.leases(), shelf.holders()
+    return _complaints(leases, [holder.holder for holder in living])
+
+
+def _left_on(place: Address) -> list[str]:
+    """What stands in the tables, whether or not those that left it are alive."""
+    database = Database(place)
+    joined = sa.select(holders.c.id).where(holders.c.state == JOINED)
+    try:
+        leases = database.read(active_leases)
+        return _complaints(leases, database.read(lambda t: t.execute(joined).scalars().all()))
+    finally:
+        database.close()
+
+
+def _complaints(leases: Iterable[Lease], names: Iterable[str]) -> list[str]:
+    left = [f"lease left: {lease.device} slot {lease.slot} epoch {lease.epoch}" for lease in leases]
+    return left + [f"holder left: {name}" for name in names]
 
 
 def leftovers(worker: Worker) -> list[str]:

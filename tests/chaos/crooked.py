@@ -45,6 +45,10 @@ class CrookedPython:
         for number, name in enumerate(tokens):
             (self._tokens / f"{number}-{name}").touch()
 
+    def unused(self) -> list[str]:
+        """The tokens that no job has taken, by what it would have done."""
+        return [token.name.split("-")[1] for token in self._tokens.iterdir()]
+
     def jump(self, seconds: float) -> None:
         """The agent's clock is that much off from now on."""
         jump(self._clock, seconds)

@@ -32,7 +32,7 @@ log = os.open(os.path.join(folder, "../../..", "uses.log"), os.O_WRONLY | os.O_A
 until = time.monotonic() + random.uniform(0.05, 0.6)
 while True:
     over = time.monotonic() >= until
-    os.write(log, b"%d %d %d %s\\n" % (time.monotonic_ns(), slot, epoch, b"end" if over else b"on"))
+    os.write(log, b"%d %d %d %d\\n" % (time.monotonic_ns(), slot, epoch, os.getpid()))
     if over:
         break
     time.sleep(0.02)
@@ -92,20 +92,24 @@ def rivalry(devices: int, seconds: float, *, freeze_every_s: float = 0.0) -> Riv
 def check_uses(log: str) -> tuple[int, list[str]]:
     """How many jobs used a device by its own log, and every sign that two did so at a time, or in the wrong order.
 
-    No line of one epoch may come after the first line of a later one on the same slot.
+    Each line is a time in ns, slot, epoch, and process. No line of one epoch may come after the first line of a later
+    one on the same slot, and an epoch is one process.
     """
-    lines: dict[int, list[tuple[int, int]]] = defaultdict(list)
+    lines: dict[int, list[tuple[int, int, int]]] = defaultdict(list)
     for line in log.splitlines():
-        at_ns, slot, epoch = map(int, line.split()[:3])
-        lines[slot].append((at_ns, epoch))
+        at_ns, slot, epoch, pid = map(int, line.split())
+        lines[slot].append((at_ns, epoch, pid))
     doubles = []
     for number, told in sorted(lines.items()):
         newest = 0
-        for at_ns, epoch in sorted(told):
+        processes: dict[int, int] = {}
+        for at_ns, epoch, pid in sorted(told):
             if epoch < newest:
                 doubles.append(f"slot {number}: epoch {epoch} at {at_ns} ns, when {newest} had begun")
+            if processes.setdefault(epoch, pid) != pid:
+                doubles.append(f"slot {number}: epoch {epoch} at {at_ns} ns by process {pid}, not {processes[epoch]}")
             newest = max(newest, epoch)
-    return sum(len({epoch for _, epoch in told}) for told in lines.values()), doubles
+    return sum(len({epoch for _, epoch, _ in told}) for told in lines.values()), doubles
 
 
 def _switch_on(count: int, folder: Path, stack: ExitStack) -> Sequence[Worker]:

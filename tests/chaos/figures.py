@@ -112,7 +112,9 @@ def _scenario_rows(value: dict[str, Any]) -> list[tuple[str, str, str, str]]:
     told = [text for _, text in value["violations"]]
     rows = [
         _row("fault scenarios", value["scenarios"], "≥ 1 000", value["scenarios"] >= 1000),
+        _row("scenarios in which no fault found anything to harm", value["harmless"], "", True),
         _row("faults injected in them", sum(value["faults"].values()), "", True),
+        _row("faults that this machine cannot make", sum(value["skipped"].values()), "", True),
         _row("runs, resumed ones included", value["runs"], "", True),
         _row("jobs judged", value["jobs"], "", True),
     ]

@@ -126,6 +126,18 @@ class Injector:
             worker.link.delay_s = worker.link.bytes_per_s = 0.0
             worker.link.speak()
 
+    def happened(self) -> list[Fault]:
+        """What was fired and found something to harm: not what waited for a job that never began."""
+        left = [(number, name) for number, worker in enumerate(self._workers) for name in worker.crooked.unused()]
+        happened = []
+        for fault in self.fired:
+            token = (fault.worker, _TOKENS.get(fault.kind, ""))
+            if token in left:
+                left.remove(token)
+            else:
+                happened.append(fault)
+        return happened
+
     def _due(self, fault: Fault, now: float) -> bool:
         match fault.moment:
             case Moment.SECONDS:

@@ -23,7 +23,7 @@ from harness.shelf import Shelf
 from tests.chaos.checker import check_exit, check_shelf, check_store, check_verdicts, check_worker
 from tests.chaos.clock import fake_clock
 from tests.chaos.corpus import DEADLINES_S, Corpus
-from tests.chaos.faults import Fault, Kind, Scenario, Setting
+from tests.chaos.faults import SERVER, Kind, Scenario, Setting
 from tests.chaos.injectors import Injector, impossible
 from tests.chaos.link import Loop
 from tests.chaos.nursery import Nursery
@@ -34,6 +34,7 @@ from tests.chaos.workers import BoxedWorker, EmulatedWorker, Worker, boxes_possi
 _STALLED_S = 150.0
 _STEP_S = 0.03
 _HIT = frozenset({Kind.AGENT_KILLED, Kind.POWER_CUT, Kind.AGENT_FROZEN, Kind.FROZEN})
+_FROM_THE_SHELF = SERVER | {Kind.DATABASE_LOCKED}
 
 
 @dataclass(slots=True)
@@ -206,7 +207,7 @@ class Floor:
         address: Path | str,
         result: Result,
     ) -> None:
-        fired: list[Fault] = injector.fired
+        fired = injector.happened()
         result.fired = [str(fault.kind) for fault in fired]
         wrong = result.violations
         for each in orchestrators:
@@ -222,7 +223,8 @@ class Floor:
             wrong += check_verdicts(record, expected, fired)
             wrong += check_exit(record, each.exit_codes[-1] if each.exit_codes else -1)
         wrong += check_store(folder / "home", killed=any(each.kills for each in orchestrators))
-        wrong += check_shelf(address)
+        cut_off = any(fault.kind in _FROM_THE_SHELF for fault in fired)
+        wrong += check_shelf(address, orderly=not cut_off and not any(each.kills for each in orchestrators))
         wrong += ["nothing was said of a database that did not answer"] if injector.unheard else []
         self._keep_proof(address)
         for number, worker in enumerate(workers):

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from harness.domain import Device, DeviceKind, Priority
+from harness.domain import Device, DeviceKind, Lease, Priority
 from harness.errors import ErrorDescription
 from harness.shelf import Shelf
 from harness.store import Store
@@ -22,8 +22,18 @@ from harness.verdict import NOT_RUN, CheckResult, Closeness, JobResult, RunRecor
 from tests.chaos.checker import check_exit, check_shelf, check_store, check_verdicts, leftovers
 from tests.chaos.faults import Fault, Kind, Moment
 from tests.chaos.link import Loop
+from tests.chaos.nursery import ROOT
 from tests.chaos.workers import EmulatedWorker, eventually
 
+_TAKES_AND_GOES = """
+import os, sys
+from harness.domain import Priority
+from harness.shelf import Shelf
+from tests.chaos.test_checker import take
+shelf = Shelf(sys.argv[1])
+take(shelf, shelf.join("run", suite="chaos", priority=Priority.PROMPT))
+os._exit(0)
+"""
 CUT, KILLED = (Fault(kind, 0, Moment.SECONDS, 1.0) for kind in (Kind.CUT, Kind.AGENT_KILLED))
 EXPECTED = {"a": Verdict.PASS, "b": Verdict.FAIL}
 GONE = ErrorDescription("UnreachableError", "no heartbeat for 10 s")
@@ -97,19 +107,35 @@ def test_stores(tmp_path: Path) -> None:
         assert "does not verify" in check_store(tmp_path, killed=True)[0]
 
 
-def test_shelves(tmp_path: Path) -> None:
-    with Shelf(tmp_path / "shelf.db") as shelf:
-        shelf.register(Device("mici-01", DeviceKind.MICI, "", 22, "", "", "", "", ""))
+@pytest.mark.parametrize("orderly", [True, False])
+def test_shelves(tmp_path: Path, orderly: bool) -> None:
+    path = tmp_path / "shelf.db"
+    with Shelf(path) as shelf:
         holder = shelf.join("run", suite="chaos", priority=Priority.PROMPT)
-        assert "holder left" in check_shelf(tmp_path / "shelf.db")[0]
-        lease = shelf.acquire(
-            holder, "mici-01", 0, kind=DeviceKind.MICI, tags=(), hard_end_s=60.0, least_epoch=0, proving=True
-        )
-        assert lease is not None
-        assert "lease left: mici-01 slot 0" in check_shelf(tmp_path / "shelf.db")[0]
+        assert "holder left" in check_shelf(path, orderly=orderly)[0]
+        lease = take(shelf, holder)
+        assert "lease left: mici-01 slot 0" in check_shelf(path, orderly=orderly)[0]
         shelf.release(lease, "done")
         shelf.leave(holder)
-    assert check_shelf(tmp_path / "shelf.db") == []
+    assert check_shelf(path, orderly=orderly) == []
+
+
+def test_what_the_dead_left_is_only_forgiven_where_somebody_was_killed(tmp_path: Path) -> None:
+    path = tmp_path / "shelf.db"
+    Shelf(path).close()
+    subprocess.run([sys.executable, "-c", _TAKES_AND_GOES, str(path)], check=True, cwd=ROOT)
+    assert [words.split(":")[0] for words in check_shelf(path, orderly=True)] == ["lease left", "holder left"]
+    assert check_shelf(path, orderly=False) == []
+
+
+def take(shelf: Shelf, holder: str) -> Lease:
+    """The one slot of a device."""
+    shelf.register(Device("mici-01", DeviceKind.MICI, "", 22, "", "", "", "", ""))
+    lease = shelf.acquire(
+        holder, "mici-01", 0, kind=DeviceKind.MICI, tags=(), hard_end_s=60.0, least_epoch=0, proving=True
+    )
+    assert lease is not None
+    return lease
 
 
 @pytest.fixture

@@ -10,14 +10,14 @@ from harness.domain import Device, DeviceKind
 from tests.chaos.crowds import check_uses
 from tests.chaos.driver import Order, load_order
 
-IN_TURN = "10 0 1 on\n20 0 1 end\n30 0 2 on\n40 0 5 on\n35 1 9 on\n50 0 5 end\n"
+IN_TURN = "10 0 1 71\n20 0 1 71\n30 0 2 72\n40 0 5 73\n35 1 9 74\n50 0 5 73\n"
 
 
 def test_uses_in_turn() -> None:
     assert check_uses(IN_TURN) == (4, [])
 
 
-@pytest.mark.parametrize("late", ["45 0 2 on\n", "45 0 2 end\n", "60 0 1 on\n"])
+@pytest.mark.parametrize("late", ["45 0 2 72\n", "60 0 1 71\n", "45 0 5 75\n"])
 def test_a_use_that_goes_on_while_another_has_begun(late: str) -> None:
     uses, doubles = check_uses(IN_TURN + late)
     assert uses == 4
