@@ -19,6 +19,7 @@ import pytest
 
 from harness.closet.agent.environment import MANIFEST, unpack_wheel
 from harness.closet.agent.refusal import Refused
+from harness.closet.agent.removal import MARKER, remove
 from harness.closet.code_bundle import agent_bundle
 from harness.closet.contact import contact
 from harness.closet.emulator import EmulatedDevice, emulated_closet
@@ -206,6 +207,7 @@ def start_build(folder: Path, root: Path, spec: dict[str, object]) -> subprocess
 def test_two_do_not_build_at_once(fresh: Device, pantry: Pantry) -> None:
     env = Path(fresh.work_folder, "env")
     env.mkdir(parents=True)
+    (env.parent / MARKER).touch()
     with (env / "build.lock").open("ab") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         with pytest.raises(LeaseLostError, match="somebody else is provisioning"):
@@ -247,6 +249,64 @@ def test_a_folder_that_everybody_writes_to_is_refused(fresh: Device) -> None:
     with pytest.raises(DeviceUnhealthyError, match="not one that belongs to this user alone"):
         open_session(replace(fresh, python=sys.executable), on_lost=lambda _error: None)
     assert list(Path(fresh.work_folder).iterdir()) == []
+
+
+# ---- somebody's folder -----------------------------------------------------------------------------------------------
+
+THEIRS = ("blobs", "cache", "code", "env", "jobs")
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    """Somebody's folder, whose subfolders are called as ours are."""
+    for name in THEIRS:
+        (tmp_path / "home" / name).mkdir(parents=True)
+        (tmp_path / "home" / name / "thesis.txt").write_text("ten years")
+    return tmp_path / "home"
+
+
+def test_a_folder_of_somebodys_is_neither_used_nor_removed(worker: EmulatedDevice, home: Path, pantry: Pantry) -> None:
+    before = {path: path.lstat().st_mtime_ns for path in [home, *home.rglob("*")]}
+    device = replace(worker.device, work_folder=str(home))
+    for attempt in (
+        lambda: contact(device),
+        lambda: provision(device, pantry.sources("1.0"), python=sys.executable),
+        lambda: unprovision(device),
+    ):
+        with pytest.raises(DeviceUnhealthyError, match="the work folder is somebody else's") as caught:
+            attempt()
+        told = caught.value
+        assert device.name in told.where
+        assert str(home) in told.problem
+        assert f"if {home} is ours, make an empty file {MARKER} in it" in told.remedy
+    with pytest.raises(Refused, match="is not ours"):
+        remove(home)
+    assert {path: path.lstat().st_mtime_ns for path in [home, *home.rglob("*")]} == before
+
+
+@pytest.mark.parametrize("name", ["agent-0123456789abcdef.pyz", "agent-0123456789abcdef.pyz.4711", MARKER])
+def test_a_folder_of_ours_is_known_by_the_marker_or_by_an_agent(worker: EmulatedDevice, home: Path, name: str) -> None:
+    (home / name).touch()
+    (home / "blobs" / "thesis.txt").unlink()
+    device = replace(worker.device, work_folder=str(home))
+    contact(device)
+    assert (home / MARKER).exists(), "from now on it is known by that"
+    assert (home / "code" / "thesis.txt").exists()
+    assert unprovision(device) == ()
+    assert not home.exists()
+
+
+@pytest.mark.parametrize("name", ["agent.pyz", "agent-smith", "my-agent-0123456789abcdef.pyz"])
+def test_what_only_looks_like_an_agent_makes_no_folder_ours(worker: EmulatedDevice, home: Path, name: str) -> None:
+    (home / name).touch()
+    with pytest.raises(DeviceUnhealthyError, match="somebody else's"):
+        contact(replace(worker.device, work_folder=str(home)))
+
+
+def test_an_empty_folder_may_be_used(worker: EmulatedDevice, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    contact(replace(worker.device, work_folder=str(tmp_path / "empty")))
+    assert (tmp_path / "empty" / MARKER).read_bytes() == b""
 
 
 # ---- which Python ----------------------------------------------------------------------------------------------------
