@@ -68,12 +68,13 @@ def _is_ours(root: Path) -> bool:
 
 
 def _agents(root: Path, system: Path) -> list[int]:
-    """Living agents that serve this work folder."""
-    found = []
+    """Living agents that serve this work folder, however its path was written when they were started."""
+    found, here = [], os.path.realpath(root)
     for folder in (system / "proc").iterdir():
         if folder.name.isdecimal() and int(folder.name) != os.getpid():
             with suppress(OSError):
                 words = (folder / "cmdline").read_bytes().split(b"\0")
-                if b"serve" in words and str(root).encode() in words:
+                served = (os.fsdecode(word) for word in words if word.startswith(b"/"))
+                if b"serve" in words and any(os.path.realpath(word) == here for word in served):
                     found.append(int(folder.name))
     return sorted(found)
