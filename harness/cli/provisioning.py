@@ -66,7 +66,9 @@ def add(
     try:
         work_folder = folder_there(work_folder)
     except ValueError as error:
-        raise ConfigError(str(error), where=f"--work-folder {work_folder}", remedy="name one like /data/closet") from None
+        raise ConfigError(
+            str(error), where=f"--work-folder {work_folder}", remedy="name one like /data/closet"
+        ) from None
     key = key or _default_key()
     key_path = Path(os.path.abspath(Path(key).expanduser()))  # noqa: PTH100 a link to a key stays a link
     if not key_path.is_file():

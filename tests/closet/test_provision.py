@@ -236,6 +236,21 @@ def test_nothing_is_removed_under_a_job_or_a_run(ready: Device) -> None:
     assert Path(ready.work_folder, "env", "current", "bin", "python").exists()
 
 
+@pytest.mark.parametrize("written", ["{0}/", "{0}/../closet", "{0}/../link"])
+def test_a_run_is_seen_however_its_folder_was_written(fresh: Device, written: str) -> None:
+    able = replace(fresh, python=sys.executable)
+    contact(able)
+    root = Path(fresh.work_folder)
+    (root.parent / "link").symlink_to(root)
+    session = open_session(replace(able, work_folder=written.format(root)), on_lost=lambda _error: None)
+    try:
+        with pytest.raises(Refused, match="a run is connected"):
+            remove(root)
+    finally:
+        session.close()
+    assert (root / "jobs").exists()
+
+
 def test_other_users_cannot_look_in(ready: Device) -> None:
     """The folder was there, and everybody could write to it."""
     assert Path(ready.work_folder).stat().st_mode & 0o022 == 0, "nobody may slip a program under our name"
@@ -366,16 +381,21 @@ def test_one_is_found_when_none_is_named(fresh: Device, pantry: Pantry) -> None:
 
 
 @pytest.fixture
-def onroad(worker: EmulatedDevice) -> Iterator[None]:
-    """The emulated device is in a car that is on."""
+def is_offroad(worker: EmulatedDevice) -> Iterator[Path]:
+    """The emulated device is in a car, which is off until "0" is written to this."""
     system = worker.root / "system"
     params = system / "data" / "params" / "d"
     params.mkdir(parents=True)
-    (params / "IsOffroad").write_text("0")
+    (params / "IsOffroad").write_text("1")
     (system / "proc" / "700").mkdir(parents=True)
     (system / "proc" / "700" / "cmdline").write_bytes(b"python3\0./manager.py\0")
-    yield
+    yield params / "IsOffroad"
     shutil.rmtree(system)
+
+
+@pytest.fixture
+def onroad(is_offroad: Path) -> None:
+    is_offroad.write_text("0")
 
 
 @pytest.mark.usefixtures("onroad")
@@ -385,6 +405,18 @@ def test_a_device_that_is_driven_is_left_as_it_is(ready: Device, pantry: Pantry)
     with pytest.raises(OnroadError, match="onroad since 20"):
         unprovision(ready)
     assert Path(ready.work_folder, "env", "current", "bin", "python").exists()
+
+
+def test_wheels_are_sent_no_further_when_the_car_is_switched_on(
+    fresh: Device, pantry: Pantry, is_offroad: Path
+) -> None:
+    def say(line: str) -> None:
+        if line.startswith("sending 1/"):
+            is_offroad.write_text("0")
+
+    with pytest.raises(OnroadError, match="onroad since 20"):
+        provision(fresh, pantry.sources("1.0"), python=sys.executable, say=say)
+    assert list(Path(fresh.work_folder, "blobs").iterdir()) == []
 
 
 # ---- wheels ----------------------------------------------------------------------------------------------------------

@@ -25,7 +25,7 @@ from typing import Any
 from harness.closet.agent import bounds
 from harness.closet.agent.cache import Cache
 from harness.closet.agent.job import Command, Job
-from harness.closet.agent.prelude import device_root, onroad, prelude, refusal
+from harness.closet.agent.prelude import device_root, onroad, prelude, refusal, refuse_onroad
 from harness.closet.agent.processes import end_processes
 from harness.closet.agent.refusal import Refused, described
 from harness.closet.agent.removal import FOLDERS
@@ -149,10 +149,12 @@ class Server:
 
     def do_need(self, request: dict[str, Any]) -> list[str]:
         """Which blobs are missing; they are kept from now on until `clean` with the same pin."""
+        refuse_onroad(self._device)
         return self._cache.need(request["pin"], dict(request["blobs"]))
 
     def do_unpack(self, request: dict[str, Any]) -> None:
         """Unpack a code blob, once."""
+        refuse_onroad(self._device)
         self._cache.unpack(request["code"])
 
     def do_start(self, request: dict[str, Any]) -> int:
