@@ -135,7 +135,7 @@ def validated(
 
 
 def folder_there(text: str) -> str:
-    """A folder on a device in its one way to write it, without `//`, `.` and a last `/`: paths there are compared as text.
+    """A folder on a device in its one way to write it, without `//`, `.` and a last `/`: paths are compared as text.
 
     ValueError when it is not absolute, is `/` itself, or has `..` in it, which could lead anywhere.
     """

@@ -22,11 +22,14 @@ from harness.closet.agent.refusal import Refused
 from harness.closet.agent.removal import MARKER, remove
 from harness.closet.code_bundle import agent_bundle
 from harness.closet.contact import contact
+from harness.closet.deadline import Deadline
 from harness.closet.emulator import EmulatedDevice, emulated_closet
 from harness.closet.provision.installing import Sources, provision, unprovision
+from harness.closet.provision.survey import take_survey
 from harness.closet.provision.target import Target
 from harness.closet.provision.wheelhouse import open_wheelhouse
 from harness.closet.session import open_session
+from harness.closet.transport import connect
 from harness.domain import Device
 from harness.errors import ConfigError, DeviceUnhealthyError, LeaseLostError, OnroadError, StagingFailedError
 from tests.closet.conftest import Bench, eventually, processes_with
@@ -362,6 +365,37 @@ def test_a_python_that_talks_nonsense_is_none(
 ) -> None:
     with pytest.raises(DeviceUnhealthyError):
         provision(fresh, pantry.sources("1.0"), python=pretend_python(tmp_path / "python", **changes))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '"libc": "glibc 2.3000000"', '"libc": null', '"free_bytes": null', '"free_bytes": "much"', '"free_bytes": -1',
+        '"free_bytes": Infinity', '"free_bytes": NaN', '"free_bytes": 1e400', '"python": [3, 12, 1e400]',
+        '"python": {}', '"python": [3, 12, 1000000000000]', '"executable": {}',
+    ],
+)  # fmt: skip
+def test_whatever_a_device_says_of_its_python_is_bounded(
+    fresh: Device, pantry: Pantry, tmp_path: Path, text: str
+) -> None:
+    program = Path(pretend_python(tmp_path / "python"))
+    program.write_text(program.read_text().replace('"env": null', text))
+    assert text in program.read_text()
+    with pytest.raises(DeviceUnhealthyError) as caught:
+        provision(fresh, pantry.sources("1.0"), python=str(program))
+    assert fresh.name in caught.value.where
+
+
+@pytest.mark.parametrize("text", ["", ', "env": 7', ', "env": {"key": [], "base": 7}', ', "env": {"base": {}}'])
+def test_an_environment_that_is_not_understood_is_none(fresh: Device, tmp_path: Path, text: str) -> None:
+    program = Path(pretend_python(tmp_path / "python"))
+    program.write_text(program.read_text().replace(', "env": null', text))
+    connection = connect(fresh, Deadline.after(20.0))
+    try:
+        survey = take_survey(connection, fresh.work_folder, (str(program),))
+    finally:
+        connection.close()
+    assert (survey.environment, survey.environment_base, survey.free_bytes) == ("", "", 10**10)
 
 
 def test_one_that_is_not_there_is_said(fresh: Device, pantry: Pantry) -> None:

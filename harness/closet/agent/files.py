@@ -43,7 +43,8 @@ def move_files(root: Path) -> None:
 def _put(root: Path, digest: str, size: int, source: io.BufferedReader[io.FileIO]) -> dict[str, Any]:
     """Take one blob: to a temporary name, hashed on the way, renamed when whole. A failed one leaves nothing.
 
-    After a failure, or when the device is driven, the rest of the bytes is still read, so that the next request is found.
+    After a failure, or when the device is driven, the rest of the bytes is still read, so that the next request is
+    found.
     """
     final = root / "blobs" / digest
     temporary = final.with_name(f".{digest}.{os.getpid()}.part")
