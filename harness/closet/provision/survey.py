@@ -101,7 +101,7 @@ def take_survey(connection: Connection, work_folder: str, named: Sequence[str] =
     command = ["sh", "-c", _LOOK, "closet", _SURVEY, work_folder, "" if named else "yes", *(named or CANDIDATES)]
     process = connection.run(command, deadline)
     found: dict[str, Interpreter] = {}
-    free_bytes, env = 0, {}
+    free_bytes, env = 0, dict[str, Any]()
     try:
         for _ in range(_MOST_PYTHONS):
             try:
