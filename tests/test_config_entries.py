@@ -83,6 +83,22 @@ def test_a_file_is_made_where_there_is_none(folder: Path) -> None:
     assert path.read_text().count("devices:") == 1
 
 
+@pytest.mark.parametrize("written", ["/data/closet/", "//data//closet", "/data/./closet/."])
+def test_a_work_folder_is_read_in_its_one_way_to_write_it(folder: Path, written: str) -> None:
+    """Programs on the device are recognised by it."""
+    path = folder / "devices.yaml"
+    path.write_text(f"devices:\n  first:\n{ENTRY}    work_folder: {written}\n")
+    assert [entry.work_folder for entry in load_fleet(path).devices] == ["/data/closet"]
+
+
+@pytest.mark.parametrize("written", ["/data/../home", "/..", "/", "//", "data/closet"])
+def test_a_work_folder_that_could_be_anywhere_is_refused(folder: Path, written: str) -> None:
+    path = folder / "devices.yaml"
+    path.write_text(f"devices:\n  first:\n{ENTRY}    work_folder: {written}\n")
+    with pytest.raises(ConfigError, match=r"work_folder"):
+        load_fleet(path)
+
+
 def test_a_link_stays_a_link(folder: Path) -> None:
     (folder / "real").mkdir()
     (folder / "real" / "shelf.yaml").write_text("devices:\n  emulated: 1\n")

@@ -19,6 +19,7 @@ from harness.closet.provision.installing import provision as install
 from harness.closet.provision.requirements import WORKER_LOCK
 from harness.config import load_fleet
 from harness.config.entries import add_device, use_environment
+from harness.config.text import folder_there
 from harness.domain import Device, DeviceKind, Health
 from harness.errors import ConfigError, ExitCode, HostKeyError
 from harness.pipeline.runs import closet_home
@@ -62,6 +63,12 @@ def add(
     Compare the fingerprint with what `ssh-keygen -lf` says on the device itself: that is the moment at which somebody
     in between would be noticed. Nothing but that key is accepted from the device afterwards.
     """
+    try:
+        work_folder = folder_there(work_folder)
+    except ValueError as error:
+        raise ConfigError(
+            str(error), where=f"--work-folder {work_folder}", remedy="name one like /data/closet"
+        ) from None
     key = key or _default_key()
     key_path = Path(os.path.abspath(Path(key).expanduser()))  # noqa: PTH100 a link to a key stays a link
     if not key_path.is_file():

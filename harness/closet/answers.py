@@ -129,6 +129,7 @@ def parse_hello(said: object, device: str, where: str) -> tuple[str, DeviceFacts
         epochs=parse_epochs(said.get("epochs"), where),
         blobs=frozenset(digest(entry, where) for entry in sequence(said.get("blobs"), where, _MOST_BLOBS)),
         onroad=plain_text(said.get("onroad", ""), 200),
+        for_drives_bytes=number(said.get("for_drives_bytes", 0), where),
     )
     return root, facts
 

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
+from harness.closet.agent.removal import AGENT, MARKER
 from harness.closet.answers import device_error, parse_message, plain_text
 from harness.closet.code_bundle import agent_bundle
 from harness.closet.deadline import Deadline
@@ -30,10 +31,12 @@ _END_S = 10.0
 _LINES_BURST, _LINES_PER_S = 200.0, 40.0
 _SAID_BYTES = 64 * 1024
 _LEAST_PYTHON = "(3, 11, 4)"
+_FOREIGN = "the work folder is somebody else's: "
 
-# Runs on the device before anything of ours is there: takes the agent from stdin, checks it, becomes it.
+# Runs on the device before anything of ours is there: takes the agent from stdin, checks it, becomes it. A folder with
+# something in it is only used when it says that it is ours, because what lies in `jobs` and `blobs` there is removed.
 _BOOT = f"""
-import hashlib, os, sys
+import hashlib, os, re, sys
 os.umask(0o077)
 root, digest, size = os.path.expanduser(sys.argv[1]), sys.argv[2], int(sys.argv[3])
 if sys.version_info < {_LEAST_PYTHON}:
@@ -48,8 +51,17 @@ os.makedirs(root, exist_ok=True)
 state = os.stat(root)
 if state.st_uid != os.getuid() or state.st_mode & 0o1000:
     sys.exit("the work folder is not one that belongs to this user alone")
+there = os.listdir(root)
+if there and not any(name == {MARKER!r} or re.fullmatch({AGENT.pattern!r}, name) for name in there):
+    sys.exit({_FOREIGN!r} + ascii(root) + " has files in it, and none says that it is ours")
 if state.st_mode & 0o022:
     os.chmod(root, state.st_mode & ~0o022)
+if {MARKER!r} not in there:
+    try:
+        os.close(os.open(os.path.join(root, {MARKER!r}), os.O_CREAT | os.O_WRONLY, 0o600))
+    except OSError:
+        if not there:
+            raise  # one that has an agent of ours in it goes on without, on a full disk say
 if not os.path.exists(path):
     part = path + "." + str(os.getpid())
     with open(part, "wb") as stream:
@@ -231,18 +243,25 @@ def start_agent(
         process.read_line(deadline)  # the first beat
     except UnreachableError as error:
         status = process.exit_status(deadline.within(1.0))
-        complaint = process.complaint()
+        said = (process.complaint().splitlines() or [""])[-1]
         process.close()
         if status is None:
             raise
-        if complaint.splitlines()[-1:] == [NOT_PROVISIONED] and not device.python:
+        if said.startswith(_FOREIGN):
+            raise DeviceUnhealthyError(
+                plain_text(said),
+                where=connection.where,
+                remedy="name a folder as `work_folder` that is empty or not there yet; "
+                f"if {device.work_folder} is ours, make an empty file {MARKER} in it",
+            ) from error
+        if said == NOT_PROVISIONED and not device.python:
             raise DeviceUnhealthyError(
                 NOT_PROVISIONED,
                 where=connection.where,
                 remedy=f"closet devices provision {device.name}; or name the `python` there that its jobs shall use",
             ) from error
         raise DeviceUnhealthyError(
-            f"the agent does not start: {plain_text(complaint.splitlines()[-1]) if complaint else f'exit {status}'}",
+            f"the agent does not start: {plain_text(said) if said else f'exit {status}'}",
             where=connection.where,
             remedy="correct `python` (3.11.4 or newer) and `work_folder` of the device",
         ) from error

@@ -59,7 +59,10 @@ class WorkOutcome:
 
 @dataclass(frozen=True, slots=True)
 class DeviceFacts:
-    """What a device says of itself when the agent starts there. `onroad`: why it takes no jobs now, empty if parked."""
+    """What a device says of itself when the agent starts there. `onroad`: why it takes no jobs now, empty if parked.
+
+    Of its free bytes, `for_drives_bytes` stay free for its drives.
+    """
 
     device: str
     python: str
@@ -70,6 +73,7 @@ class DeviceFacts:
     epochs: tuple[int, ...]
     blobs: frozenset[str]
     onroad: str = ""
+    for_drives_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import fnmatch
 from typing import Annotated, Any, Literal, TypeAlias, cast
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, RootModel, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, RootModel, model_validator
 
 from harness.config.intent import IntentFile, PolicyFile
+from harness.config.text import folder_there
 from harness.config.upkeep import BurnInFile, LimitsFile, RecoveryFile, ShelfAddress
 from harness.domain import ENGAGEMENT_STATES, EVENT_CLASSES, EventRules, RuntimeChoice
 
@@ -249,7 +250,7 @@ class DeviceFile(_Strict):
     """The private key that the device accepts, relative to this file; `~` is expanded."""
     host_key: str = Field(pattern=r"^[a-z0-9@.-]+ [A-Za-z0-9+/=]+$")
     """The pinned public host key: `ssh-ed25519 AAAA…`. Another one ends the connection."""
-    work_folder: str = Field(default="/data/closet", pattern=r"^/")
+    work_folder: Annotated[str, AfterValidator(folder_there)] = Field(default="/data/closet", pattern=r"^/")
     """Where everything of ours goes on the device, and nothing elsewhere."""
     python: str | None = Field(default=None, min_length=1)
     """The Python that runs jobs there. Without it, that of the provisioned environment, else `python3`."""

@@ -132,3 +132,14 @@ def validated(
     if valid is None or found:
         raise ConfigMistakesError(tuple(found[key] for key in sorted(found)))
     return valid
+
+
+def folder_there(text: str) -> str:
+    """A folder on a device in its one way to write it, without `//`, `.` and a last `/`: paths are compared as text.
+
+    ValueError when it is not absolute, is `/` itself, or has `..` in it, which could lead anywhere.
+    """
+    parts = [part for part in text.split("/") if part not in {"", "."}]
+    if not text.startswith("/") or not parts or ".." in parts:
+        raise ValueError("is no folder by its full path, without `..`")
+    return f"/{'/'.join(parts)}"

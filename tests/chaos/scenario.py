@@ -15,6 +15,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from harness.closet.agent.removal import MARKER
 from harness.closet.code_bundle import code_bundle
 from harness.domain import Device
 from harness.files import write_text
@@ -269,6 +270,7 @@ def write_used(folder: Path, corpus: Corpus) -> None:
     """What a worker holds that has been here before: the recordings, the rule sets and the program, which has run."""
     blob, program = code_bundle()
     (folder / "blobs").mkdir(parents=True)
+    (folder / MARKER).touch()
     for content in (*(path.read_bytes() for path in corpus.blobs()), program):
         (folder / "blobs" / hashlib.sha256(content).hexdigest()).write_bytes(content)
     with tarfile.open(fileobj=io.BytesIO(program)) as archive:

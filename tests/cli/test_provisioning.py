@@ -156,6 +156,13 @@ def test_an_environment_without_what_a_replay_needs_is_found_out_by_the_canary(d
     assert (code, "not provisioned: closet devices provision mici-01" in out) == (0, True)
 
 
+@pytest.mark.parametrize("folder", ["/", "/data/../home", "closet"])
+def test_a_work_folder_that_could_be_anywhere_is_refused(desk: Desk, folder: str) -> None:
+    code, _, err = desk.closet("devices", "add", "mici-01", "127.0.0.1", "--work-folder", folder)
+    assert (code, "is no folder by its full path" in err) == (2, True)
+    assert not Path("devices.yaml").exists()
+
+
 def test_a_device_that_is_not_there_cannot_be_provisioned(desk: Desk) -> None:
     desk.add("--fingerprint", desk.shown)
     code, _, err = desk.closet("devices", "provision", "mici-07")

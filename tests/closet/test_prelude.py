@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import json
 import os
 import subprocess
@@ -16,9 +17,10 @@ import pytest
 from harness.closet.agent.prelude import clear, onroad, prelude
 from harness.closet.agent.refusal import Refused
 from harness.closet.agent.selfcheck import scratch_prefix
+from harness.closet.code_bundle import agent_bundle
 from harness.closet.emulator import emulated_closet
 from harness.closet.work import JobStarted, PoolEvent
-from tests.closet.conftest import Bench, alive
+from tests.closet.conftest import Bench, alive, eventually
 from tests.closet.test_agent import SLEEPS, running
 
 MANAGER = b"python3\0./manager.py\0"
@@ -191,6 +193,45 @@ def test_an_agent_gives_way_when_the_car_is_switched_on(root: Path, tmp_path: Pa
         state.write_text("1")
         assert "ok" in agent.start(2), "a refused epoch was not used up"
         assert agent.ended(2)["exit"] == 0
+
+
+def test_nothing_is_brought_to_a_device_that_is_driven(root: Path, tmp_path: Path) -> None:
+    device = comma_device(tmp_path / "device", {"IsOffroad": "0"}, {7: MANAGER})
+    with running(root, environment={"CLOSET_DEVICE_ROOT": str(device)}) as agent:
+        for refused in (
+            agent.ask("need", pin="p", blobs=[("f" * 64, 1)]),
+            agent.ask("unpack", code="f" * 64),
+        ):
+            assert refused["error"]["kind"] == "OnroadError"
+            assert refused["error"]["problem"].startswith("onroad since 20")
+        (device / "data/params/d/IsOffroad").write_text("1")
+        assert agent.ask("need", pin="p", blobs=[("f" * 64, 1)])["ok"] == ["f" * 64]
+
+
+def test_bytes_on_their_way_are_kept_no_longer_when_the_car_is_switched_on(root: Path, tmp_path: Path) -> None:
+    device = comma_device(tmp_path / "device", {"IsOffroad": "1"}, {7: MANAGER})
+    content = bytes(4 << 20)
+    digest = hashlib.sha256(content).hexdigest()
+    program = tmp_path / "agent.pyz"
+    program.write_bytes(agent_bundle())
+    (root / "blobs").mkdir(parents=True)
+    with subprocess.Popen(
+        [sys.executable, "-I", str(program), "files", "--root", str(root)],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, env={"CLOSET_DEVICE_ROOT": str(device)},
+    ) as mover:  # fmt: skip
+        mover.stdin.write(json.dumps({"put": digest, "size": len(content)}).encode() + b"\n" + content[: 2 << 20])
+        mover.stdin.flush()
+        assert eventually(lambda: any(path.stat().st_size for path in (root / "blobs").iterdir()))
+        (device / "data/params/d/IsOffroad").write_text("0")
+        time.sleep(1.2)
+        mover.stdin.write(content[2 << 20 :])
+        mover.stdin.flush()
+        assert json.loads(mover.stdout.readline())["error"]["kind"] == "OnroadError"
+        assert list((root / "blobs").iterdir()) == []
+        (device / "data/params/d/IsOffroad").write_text("1")
+        mover.stdin.write(json.dumps({"put": digest, "size": len(content)}).encode() + b"\n" + content)
+        mover.stdin.flush()
+        assert json.loads(mover.stdout.readline()) == {"ok": True}
 
 
 def test_a_job_that_lost_its_device_to_the_driver_is_done_by_another(bench: Bench, tmp_path: Path) -> None:

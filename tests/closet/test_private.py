@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from harness.closet.agent.removal import MARKER
 from harness.closet.contact import contact
 from harness.closet.emulator import emulated_closet
 from harness.closet.interpreter import interpreter
@@ -54,6 +55,8 @@ def test_nobody_else_can_read_or_write_anything_of_a_run(careless: Device, bench
 
 
 def test_folders_that_were_open_are_closed(careless: Device) -> None:
+    Path(careless.work_folder).mkdir(exist_ok=True)
+    Path(careless.work_folder, MARKER).touch()
     for name in ("blobs", "jobs"):
         path = Path(careless.work_folder, name)
         path.mkdir(parents=True, exist_ok=True)
@@ -68,13 +71,14 @@ def test_paths_are_arguments_whatever_is_in_them(careless: Device, tmp_path: Pat
     """Also without `python`, where a line of shell looks for the environment."""
     folder = tmp_path / NASTY.replace("/", "")
     (folder / "env" / "current" / "bin").mkdir(parents=True)
+    (folder / MARKER).touch()
     program = folder / "env" / "current" / "bin" / "python"
     program.write_text(f'#!/bin/sh\nexec {sys.executable} "$@"\n')
     program.chmod(0o755)
     device = replace(careless, work_folder=str(folder), python=str(program) if python else "")
     assert contact(device).python == sys.version.split()[0]
     assert sorted(path.name for path in folder.iterdir() if not path.name.startswith("agent-")) == [
-        *("blobs", "cache", "code", "env", "jobs", "pins", "slots")
+        *(MARKER, "blobs", "cache", "code", "env", "jobs", "pins", "slots")
     ]
     assert not list(tmp_path.rglob("pwned"))
     assert not list(Path(careless.key_path).parent.rglob("pwned"))
@@ -98,6 +102,7 @@ def test_the_environment_is_used_from_the_moment_it_is_there(careless: Device, t
     assert interpreter(device)[0] == "sh"
     assert interpreter(replace(device, python="/usr/bin/python3")) == ("/usr/bin/python3",)
     (tmp_path / "closet" / "env" / "current" / "bin").mkdir(parents=True)
+    (tmp_path / "closet" / MARKER).touch()
     program = tmp_path / "closet" / "env" / "current" / "bin" / "python"
     program.write_text(f'#!/bin/sh\ntouch {tmp_path}/used\nexec {sys.executable} "$@"\n')
     program.chmod(0o755)

@@ -19,13 +19,17 @@ import pytest
 
 from harness.closet.agent.environment import MANIFEST, unpack_wheel
 from harness.closet.agent.refusal import Refused
+from harness.closet.agent.removal import MARKER, remove
 from harness.closet.code_bundle import agent_bundle
 from harness.closet.contact import contact
+from harness.closet.deadline import Deadline
 from harness.closet.emulator import EmulatedDevice, emulated_closet
 from harness.closet.provision.installing import Sources, provision, unprovision
+from harness.closet.provision.survey import take_survey
 from harness.closet.provision.target import Target
 from harness.closet.provision.wheelhouse import open_wheelhouse
 from harness.closet.session import open_session
+from harness.closet.transport import connect
 from harness.domain import Device
 from harness.errors import ConfigError, DeviceUnhealthyError, LeaseLostError, OnroadError, StagingFailedError
 from tests.closet.conftest import Bench, eventually, processes_with
@@ -206,6 +210,7 @@ def start_build(folder: Path, root: Path, spec: dict[str, object]) -> subprocess
 def test_two_do_not_build_at_once(fresh: Device, pantry: Pantry) -> None:
     env = Path(fresh.work_folder, "env")
     env.mkdir(parents=True)
+    (env.parent / MARKER).touch()
     with (env / "build.lock").open("ab") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         with pytest.raises(LeaseLostError, match="somebody else is provisioning"):
@@ -234,6 +239,21 @@ def test_nothing_is_removed_under_a_job_or_a_run(ready: Device) -> None:
     assert Path(ready.work_folder, "env", "current", "bin", "python").exists()
 
 
+@pytest.mark.parametrize("written", ["{0}/", "{0}/../closet", "{0}/../link"])
+def test_a_run_is_seen_however_its_folder_was_written(fresh: Device, written: str) -> None:
+    able = replace(fresh, python=sys.executable)
+    contact(able)
+    root = Path(fresh.work_folder)
+    (root.parent / "link").symlink_to(root)
+    session = open_session(replace(able, work_folder=written.format(root)), on_lost=lambda _error: None)
+    try:
+        with pytest.raises(Refused, match="a run is connected"):
+            remove(root)
+    finally:
+        session.close()
+    assert (root / "jobs").exists()
+
+
 def test_other_users_cannot_look_in(ready: Device) -> None:
     """The folder was there, and everybody could write to it."""
     assert Path(ready.work_folder).stat().st_mode & 0o022 == 0, "nobody may slip a program under our name"
@@ -247,6 +267,64 @@ def test_a_folder_that_everybody_writes_to_is_refused(fresh: Device) -> None:
     with pytest.raises(DeviceUnhealthyError, match="not one that belongs to this user alone"):
         open_session(replace(fresh, python=sys.executable), on_lost=lambda _error: None)
     assert list(Path(fresh.work_folder).iterdir()) == []
+
+
+# ---- somebody's folder -----------------------------------------------------------------------------------------------
+
+THEIRS = ("blobs", "cache", "code", "env", "jobs")
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    """Somebody's folder, whose subfolders are called as ours are."""
+    for name in THEIRS:
+        (tmp_path / "home" / name).mkdir(parents=True)
+        (tmp_path / "home" / name / "thesis.txt").write_text("ten years")
+    return tmp_path / "home"
+
+
+def test_a_folder_of_somebodys_is_neither_used_nor_removed(worker: EmulatedDevice, home: Path, pantry: Pantry) -> None:
+    before = {path: path.lstat().st_mtime_ns for path in [home, *home.rglob("*")]}
+    device = replace(worker.device, work_folder=str(home))
+    for attempt in (
+        lambda: contact(device),
+        lambda: provision(device, pantry.sources("1.0"), python=sys.executable),
+        lambda: unprovision(device),
+    ):
+        with pytest.raises(DeviceUnhealthyError, match="the work folder is somebody else's") as caught:
+            attempt()
+        told = caught.value
+        assert device.name in told.where
+        assert str(home) in told.problem
+        assert f"if {home} is ours, make an empty file {MARKER} in it" in told.remedy
+    with pytest.raises(Refused, match="is not ours"):
+        remove(home)
+    assert {path: path.lstat().st_mtime_ns for path in [home, *home.rglob("*")]} == before
+
+
+@pytest.mark.parametrize("name", ["agent-0123456789abcdef.pyz", "agent-0123456789abcdef.pyz.4711", MARKER])
+def test_a_folder_of_ours_is_known_by_the_marker_or_by_an_agent(worker: EmulatedDevice, home: Path, name: str) -> None:
+    (home / name).touch()
+    (home / "blobs" / "thesis.txt").unlink()
+    device = replace(worker.device, work_folder=str(home))
+    contact(device)
+    assert (home / MARKER).exists(), "from now on it is known by that"
+    assert (home / "code" / "thesis.txt").exists()
+    assert unprovision(device) == ()
+    assert not home.exists()
+
+
+@pytest.mark.parametrize("name", ["agent.pyz", "agent-smith", "my-agent-0123456789abcdef.pyz"])
+def test_what_only_looks_like_an_agent_makes_no_folder_ours(worker: EmulatedDevice, home: Path, name: str) -> None:
+    (home / name).touch()
+    with pytest.raises(DeviceUnhealthyError, match="somebody else's"):
+        contact(replace(worker.device, work_folder=str(home)))
+
+
+def test_an_empty_folder_may_be_used(worker: EmulatedDevice, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    contact(replace(worker.device, work_folder=str(tmp_path / "empty")))
+    assert (tmp_path / "empty" / MARKER).read_bytes() == b""
 
 
 # ---- which Python ----------------------------------------------------------------------------------------------------
@@ -289,6 +367,37 @@ def test_a_python_that_talks_nonsense_is_none(
         provision(fresh, pantry.sources("1.0"), python=pretend_python(tmp_path / "python", **changes))
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        '"libc": "glibc 2.3000000"', '"libc": null', '"free_bytes": null', '"free_bytes": "much"', '"free_bytes": -1',
+        '"free_bytes": Infinity', '"free_bytes": NaN', '"free_bytes": 1e400', '"python": [3, 12, 1e400]',
+        '"python": {}', '"python": [3, 12, 1000000000000]', '"executable": {}',
+    ],
+)  # fmt: skip
+def test_whatever_a_device_says_of_its_python_is_bounded(
+    fresh: Device, pantry: Pantry, tmp_path: Path, text: str
+) -> None:
+    program = Path(pretend_python(tmp_path / "python"))
+    program.write_text(program.read_text().replace('"env": null', text))
+    assert text in program.read_text()
+    with pytest.raises(DeviceUnhealthyError) as caught:
+        provision(fresh, pantry.sources("1.0"), python=str(program))
+    assert fresh.name in caught.value.where
+
+
+@pytest.mark.parametrize("text", ["", ', "env": 7', ', "env": {"key": [], "base": 7}', ', "env": {"base": {}}'])
+def test_an_environment_that_is_not_understood_is_none(fresh: Device, tmp_path: Path, text: str) -> None:
+    program = Path(pretend_python(tmp_path / "python"))
+    program.write_text(program.read_text().replace(', "env": null', text))
+    connection = connect(fresh, Deadline.after(20.0))
+    try:
+        survey = take_survey(connection, fresh.work_folder, (str(program),))
+    finally:
+        connection.close()
+    assert (survey.environment, survey.environment_base, survey.free_bytes) == ("", "", 10**10)
+
+
 def test_one_that_is_not_there_is_said(fresh: Device, pantry: Pantry) -> None:
     with pytest.raises(DeviceUnhealthyError, match="/no/such/python cannot be used: it does not run"):
         provision(fresh, pantry.sources("1.0"), python="/no/such/python")
@@ -306,16 +415,21 @@ def test_one_is_found_when_none_is_named(fresh: Device, pantry: Pantry) -> None:
 
 
 @pytest.fixture
-def onroad(worker: EmulatedDevice) -> Iterator[None]:
-    """The emulated device is in a car that is on."""
+def is_offroad(worker: EmulatedDevice) -> Iterator[Path]:
+    """The emulated device is in a car, which is off until "0" is written to this."""
     system = worker.root / "system"
     params = system / "data" / "params" / "d"
     params.mkdir(parents=True)
-    (params / "IsOffroad").write_text("0")
+    (params / "IsOffroad").write_text("1")
     (system / "proc" / "700").mkdir(parents=True)
     (system / "proc" / "700" / "cmdline").write_bytes(b"python3\0./manager.py\0")
-    yield
+    yield params / "IsOffroad"
     shutil.rmtree(system)
+
+
+@pytest.fixture
+def onroad(is_offroad: Path) -> None:
+    is_offroad.write_text("0")
 
 
 @pytest.mark.usefixtures("onroad")
@@ -325,6 +439,18 @@ def test_a_device_that_is_driven_is_left_as_it_is(ready: Device, pantry: Pantry)
     with pytest.raises(OnroadError, match="onroad since 20"):
         unprovision(ready)
     assert Path(ready.work_folder, "env", "current", "bin", "python").exists()
+
+
+def test_wheels_are_sent_no_further_when_the_car_is_switched_on(
+    fresh: Device, pantry: Pantry, is_offroad: Path
+) -> None:
+    def say(line: str) -> None:
+        if line.startswith("sending 1/"):
+            is_offroad.write_text("0")
+
+    with pytest.raises(OnroadError, match="onroad since 20"):
+        provision(fresh, pantry.sources("1.0"), python=sys.executable, say=say)
+    assert list(Path(fresh.work_folder, "blobs").iterdir()) == []
 
 
 # ---- wheels ----------------------------------------------------------------------------------------------------------

@@ -29,10 +29,13 @@ _FRESH_NS = 60 * 10**9  # a job that runs now may be about to read it
 
 
 class Cache:
-    """`blobs/<sha256>`, `code/<sha256>/` and `cache/` below `root`. `limit_bytes` bounds all of it together."""
+    """`blobs/<sha256>`, `code/<sha256>/` and `cache/` below `root`. `limit_bytes` bounds all of it together.
 
-    def __init__(self, root: Path, limit_bytes: int) -> None:
-        self._root, self._limit_bytes = root, limit_bytes
+    `for_drives_bytes` of the disk are left to the device's drives, whatever has to go for that.
+    """
+
+    def __init__(self, root: Path, limit_bytes: int, for_drives_bytes: int = 0) -> None:
+        self._root, self._limit_bytes, self._for_drives_bytes = root, limit_bytes, for_drives_bytes
         self._pins = Pins(root / "pins")
         self._whole: dict[str, tuple[int, int, int]] = {}  # what a file was like when its digest was right
         self._unpacked: set[str] = set()
@@ -42,12 +45,15 @@ class Cache:
         """Digests of the blobs that are here."""
         return [path.name for path in (self._root / "blobs").iterdir() if not path.name.startswith(".")]
 
-    def need(self, pin: str, wanted: Mapping[str, int]) -> list[str]:
-        """Which of these blobs (digest → size) are missing. All stay until `unpin`, and there is room for the rest."""
+    def need(self, pin: str, wanted: Mapping[str, int], beside_bytes: int = 0) -> list[str]:
+        """Which of these blobs (digest → size) are missing. All stay until `unpin`, and there is room for the rest.
+
+        `beside_bytes` is what else will be made of them. Refused with StagingFailedError when there is no room.
+        """
         with self._lock, self._pins.alone():
             self._pins.pin(pin, wanted)
             missing = [digest for digest, size in wanted.items() if not self._has(digest, size)]
-            self._make_room(sum(wanted[digest] for digest in missing))
+            self._make_room(sum(wanted[digest] for digest in missing) + beside_bytes)
             return missing
 
     def unpin(self, pin: str) -> None:
@@ -101,7 +107,7 @@ class Cache:
                 if path.stat().st_mtime < old_s:
                     _remove(path)
         with self._lock, self._pins.alone():
-            self._evict(0, _comfort_bytes(self._root))
+            self._evict(0, self._comfort_bytes())
 
     def _has(self, digest: str, size: int) -> bool:
         path = self._root / "blobs" / digest
@@ -128,9 +134,14 @@ class Cache:
     def _make_room(self, needed: int) -> None:
         if not needed:
             return
-        self._evict(needed, _comfort_bytes(self._root))
-        if shutil.disk_usage(self._root).free < needed + RESERVE_BYTES:
-            raise no_room(self._root, needed + RESERVE_BYTES)
+        self._evict(needed, self._comfort_bytes())
+        needed += max(RESERVE_BYTES, self._for_drives_bytes)
+        if shutil.disk_usage(self._root).free < needed:
+            raise no_room(self._root, needed, self._for_drives_bytes)
+
+    def _comfort_bytes(self) -> int:
+        """What is left free where that can be had: more than the limits of a device's self-check ask for."""
+        return max(min(_COMFORT_BYTES, shutil.disk_usage(self._root).total // 20), self._for_drives_bytes)
 
     def _evict(self, needed: int, free_bytes: int) -> None:
         """Remove what was not used for longest and is not needed, until there is room and so much stays free."""
@@ -175,11 +186,6 @@ class _Kept:
 
 def _size(path: Path) -> int:
     return sum(file.lstat().st_size for file in path.rglob("*")) if path.is_dir() else path.lstat().st_size
-
-
-def _comfort_bytes(root: Path) -> int:
-    """What is left free where that can be had: more than the limits of a device's self-check ask for."""
-    return min(_COMFORT_BYTES, shutil.disk_usage(root).total // 20)
 
 
 def _remove(path: Path) -> None:

@@ -8,12 +8,15 @@ import json
 import os
 import shutil
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
+from harness.closet.agent.prelude import device_root, refuse_onroad
 from harness.closet.agent.refusal import Refused, described, is_full, no_room
 
 _PIECE_BYTES = 1 << 20
+_LOOK_S = 1.0  # how often it is seen whether the car was switched on
 
 
 def move_files(root: Path) -> None:
@@ -40,14 +43,15 @@ def move_files(root: Path) -> None:
 def _put(root: Path, digest: str, size: int, source: io.BufferedReader[io.FileIO]) -> dict[str, Any]:
     """Take one blob: to a temporary name, hashed on the way, renamed when whole. A failed one leaves nothing.
 
-    After a failure the rest of the bytes is still read, so that the next request is found.
+    After a failure, or when the device is driven, the rest of the bytes is still read, so that the next request is
+    found.
     """
     final = root / "blobs" / digest
     temporary = final.with_name(f".{digest}.{os.getpid()}.part")
     buffer = memoryview(bytearray(_PIECE_BYTES))
     hashed = hashlib.sha256()
-    failure: OSError | None = None
-    left = size
+    failure: OSError | Refused | None = None
+    left, look_at_s = size, time.monotonic()
     try:
         with temporary.open("wb", buffering=0) as target:
             while left:
@@ -57,9 +61,12 @@ def _put(root: Path, digest: str, size: int, source: io.BufferedReader[io.FileIO
                 left -= count
                 if failure is None:
                     try:
+                        if time.monotonic() >= look_at_s:
+                            refuse_onroad(device_root())
+                            look_at_s = time.monotonic() + _LOOK_S
                         hashed.update(buffer[:count])
                         _write_all(target, buffer[:count])
-                    except OSError as error:
+                    except (OSError, Refused) as error:
                         failure = error
                         target.truncate(0)
             if failure is not None:

@@ -49,9 +49,14 @@ def onroad(device: Path) -> str:
 
 def prelude(root: Path, running: Collection[str], device: Path, system: Path = Path("/")) -> dict[str, Any]:
     """Refuse while the device is onroad, else clear away; says what was removed and what this clock shows."""
+    refuse_onroad(device)
+    return {"removed": clear(root, running, system), "unix_s": time.time()}
+
+
+def refuse_onroad(device: Path) -> None:
+    """A device that is driven is left alone: Refused with OnroadError."""
     if why := onroad(device):
         raise refusal(why)
-    return {"removed": clear(root, running, system), "unix_s": time.time()}
 
 
 def refusal(why: str) -> Refused:

@@ -17,10 +17,14 @@ class Refused(Exception):  # noqa: N818 it travels as an answer
         self.answer = {"kind": kind, "problem": problem, "remedy": remedy}
 
 
-def no_room(root: Path, needed_bytes: int) -> Refused:
-    """The refusal for a full disk, in megabytes."""
+def no_room(root: Path, needed_bytes: int, for_drives_bytes: int = 0) -> Refused:
+    """The refusal for a full disk, in megabytes. `for_drives_bytes` of those needed are left to openpilot's drives."""
     free, needed = shutil.disk_usage(root).free // 1_000_000, -(-needed_bytes // 1_000_000)
-    return Refused("StagingFailedError", f"disk full: {free} MB free of {needed} MB needed", "free space on the device")
+    problem, remedy = f"disk full: {free} MB free of {needed} MB needed", "free space on the device"
+    if for_drives_bytes:
+        problem += f", {for_drives_bytes // 1_000_000} MB of them so that openpilot deletes no drives"
+        remedy = "upload drives, then remove them from /data/media/0/realdata"
+    return Refused("StagingFailedError", problem, remedy)
 
 
 def is_full(error: BaseException) -> bool:

@@ -25,10 +25,11 @@ from typing import Any
 from harness.closet.agent import bounds
 from harness.closet.agent.cache import Cache
 from harness.closet.agent.job import Command, Job
-from harness.closet.agent.prelude import device_root, onroad, prelude, refusal
+from harness.closet.agent.prelude import device_root, onroad, prelude, refusal, refuse_onroad
 from harness.closet.agent.processes import end_processes
 from harness.closet.agent.refusal import Refused, described
 from harness.closet.agent.removal import FOLDERS
+from harness.closet.agent.reserve import drives_reserve, is_emulated
 from harness.closet.agent.selfcheck import scratch_prefix, selfcheck
 
 _BEAT_S = 1.0
@@ -43,9 +44,10 @@ class Server:
         for name in FOLDERS:
             (root / name).mkdir(parents=True, exist_ok=True)
             (root / name).chmod(0o700)  # nobody else's, whatever the umask was when it was made
-        self._cache = Cache(root, cache_bytes)
-        self._jobs: dict[str, Job] = {}
         self._device, self._onroad = device_root(), ""
+        self._for_drives_bytes = 0 if is_emulated() else drives_reserve(root, self._device)
+        self._cache = Cache(root, cache_bytes, self._for_drives_bytes)
+        self._jobs: dict[str, Job] = {}
         self._ending = False
         self._lock, self._out_lock = threading.RLock(), threading.Lock()
 
@@ -131,6 +133,7 @@ class Server:
             "machine": platform.machine(),
             "cpus": os.cpu_count() or 1,
             "free_bytes": shutil.disk_usage(self._root).free,
+            "for_drives_bytes": self._for_drives_bytes,
             "packages": packages,
             "epochs": self.do_epochs({}),
             "blobs": self._cache.held(),
@@ -149,10 +152,12 @@ class Server:
 
     def do_need(self, request: dict[str, Any]) -> list[str]:
         """Which blobs are missing; they are kept from now on until `clean` with the same pin."""
-        return self._cache.need(request["pin"], dict(request["blobs"]))
+        refuse_onroad(self._device)
+        return self._cache.need(request["pin"], dict(request["blobs"]), int(request.get("beside_bytes", 0)))
 
     def do_unpack(self, request: dict[str, Any]) -> None:
         """Unpack a code blob, once."""
+        refuse_onroad(self._device)
         self._cache.unpack(request["code"])
 
     def do_start(self, request: dict[str, Any]) -> int:

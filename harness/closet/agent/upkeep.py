@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import Any
 
 from harness.closet.agent.environment import build, verify
-from harness.closet.agent.prelude import device_root, onroad, refusal
+from harness.closet.agent.prelude import device_root, refuse_onroad
 from harness.closet.agent.refusal import Refused, described
 from harness.closet.agent.removal import remove
 
 
 def _build(root: Path, spec: dict[str, Any]) -> dict[str, Any]:
     def step(value: dict[str, Any]) -> None:
-        _refuse_onroad()
+        refuse_onroad(device_root())
         _say(value)
 
     build(root, spec, step)
@@ -45,18 +45,12 @@ def answer(root: Path, what: str) -> None:
     """Do one of `COMMANDS` and say how it went."""
     try:
         spec = json.loads(sys.stdin.readline())
-        _refuse_onroad()
+        refuse_onroad(device_root())
         _say({"done": COMMANDS[what](root, spec)})
     except BrokenPipeError:
         raise SystemExit(1) from None  # whoever asked is gone
     except (OSError, Refused, ValueError, KeyError, subprocess.SubprocessError) as error:
         _say({"error": described(error, root)})
-
-
-def _refuse_onroad() -> None:
-    """A device that is driven is left alone."""
-    if why := onroad(device_root()):
-        raise refusal(why)
 
 
 def _say(value: dict[str, Any]) -> None:

@@ -146,13 +146,15 @@ def _stage(reached: Reached, wheelhouse: Wheelhouse, say: Say) -> int:
     paths = {wheel.blob.sha256: wheel.path for wheel in wheelhouse.wheels}
     offered = {wheel.blob.sha256: wheel.blob for wheel in wheelhouse.wheels}
     listed = sorted((blob.sha256, blob.size_bytes) for blob in offered.values())
-    said = reached.link.ask("need", Deadline.after(_ASK_S), pin=_PIN, blobs=listed)
+    beside = wheelhouse.unpacked_bytes
+    said = reached.link.ask("need", Deadline.after(_ASK_S), pin=_PIN, blobs=listed, beside_bytes=beside)
     missing = chosen(said, offered, where)
     total = sum(blob.size_bytes for blob in missing)
-    needed = total + wheelhouse.unpacked_bytes + _RESERVE_BYTES
-    if reached.free_bytes < needed:
+    facts = reached.again(Deadline.after(_ASK_S))  # older blobs may have made room
+    needed = total + beside + max(_RESERVE_BYTES, facts.for_drives_bytes)
+    if facts.free_bytes < needed:
         raise StagingFailedError(
-            f"disk full: {reached.free_bytes / 1e6:.0f} MB free of {needed / 1e6:.0f} MB needed",
+            f"disk full: {facts.free_bytes / 1e6:.0f} MB free of {needed / 1e6:.0f} MB needed",
             where=where,
             remedy="free space on the device",
         )

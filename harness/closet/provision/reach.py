@@ -12,6 +12,7 @@ from harness.closet.answers import device_error, parse_hello, parse_message, pla
 from harness.closet.channel import AgentLink, start_agent
 from harness.closet.deadline import Deadline
 from harness.closet.transport import CONNECT_S, Connection, connect
+from harness.closet.work import DeviceFacts
 from harness.domain import Device
 from harness.errors import DeviceUnhealthyError, OnroadError
 
@@ -28,12 +29,16 @@ class Reached:
     connection: Connection
     link: AgentLink
     root: str
-    free_bytes: int
+    facts: DeviceFacts
 
     @property
     def path(self) -> str:
         """The agent's program there."""
         return f"{self.root}/{self.link.agent_name}"
+
+    def again(self, deadline: Deadline) -> DeviceFacts:
+        """What the agent says of its machine now."""
+        return _asked(self.connection, self.link, deadline)[1]
 
     def command(self, what: str, spec: Mapping[str, object], deadline: Deadline, say: Say) -> Mapping[str, Any]:
         """Run one of the agent's upkeep commands to its last word, which is returned; its error is raised here."""
@@ -66,15 +71,19 @@ def reach(device: Device, python: str) -> Iterator[Reached]:
         deadline = Deadline.after(_START_S)
         link = start_agent(connection, deadline, on_lost=lambda _error: None)
         try:
-            said = link.ask("hello", deadline, slots=device.slots)
-            root, facts = parse_hello(said, device.name, connection.where)
+            root, facts = _asked(connection, link, deadline)
             if facts.onroad:
                 raise OnroadError(facts.onroad, where=connection.where, remedy="park the car first")
-            yield Reached(connection, link, root, facts.free_bytes)
+            yield Reached(connection, link, root, facts)
         finally:
             link.close()
     finally:
         connection.close()
+
+
+def _asked(connection: Connection, link: AgentLink, deadline: Deadline) -> tuple[str, DeviceFacts]:
+    said = link.ask("hello", deadline, slots=connection.device.slots)
+    return parse_hello(said, connection.device.name, connection.where)
 
 
 def _step(said: Mapping[str, Any]) -> str:

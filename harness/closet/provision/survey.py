@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from harness.closet.answers import number
 from harness.closet.deadline import Deadline
 from harness.closet.provision.target import Target, unsuitable
 from harness.closet.transport import Connection
@@ -15,6 +16,7 @@ from harness.errors import DeviceUnhealthyError, UnreachableError
 _SURVEY_S = 30.0
 _MOST_PYTHONS = 32
 _MOST_TEXT = 400
+_MOST_VERSION = 999  # of any number in a version
 
 # Looked for by name and where systems keep them: AGNOS in /usr/local (uv since 2024, pyenv before).
 CANDIDATES = (
@@ -99,7 +101,7 @@ def take_survey(connection: Connection, work_folder: str, named: Sequence[str] =
     command = ["sh", "-c", _LOOK, "closet", _SURVEY, work_folder, "" if named else "yes", *(named or CANDIDATES)]
     process = connection.run(command, deadline)
     found: dict[str, Interpreter] = {}
-    free_bytes, env = 0, {}
+    free_bytes, env = 0, dict[str, Any]()
     try:
         for _ in range(_MOST_PYTHONS):
             try:
@@ -111,11 +113,12 @@ def take_survey(connection: Connection, work_folder: str, named: Sequence[str] =
                 continue
             interpreter = _interpreter(said, connection.where)
             found.setdefault(interpreter.executable, interpreter)
-            free_bytes = int(said["free_bytes"])
-            env = said["env"] if isinstance(said["env"], dict) else {}
+            free_bytes = number(said.get("free_bytes"), connection.where)
+            env = said["env"] if isinstance(said.get("env"), dict) else {}
     finally:
         process.close()
-    return Survey(tuple(found.values()), free_bytes, _text(env.get("key", "")), _text(env.get("base", "")))
+    key, base = (_text(said) if isinstance(said := env.get(name), str) else "" for name in ("key", "base"))
+    return Survey(tuple(found.values()), free_bytes, key, base)
 
 
 def choose(survey: Survey, named: str, where: str) -> tuple[Interpreter, Target]:
@@ -146,7 +149,7 @@ def _parsed(line: bytes) -> dict[str, Any] | None:
 
 def _interpreter(said: dict[str, Any], where: str) -> Interpreter:
     try:
-        major, minor, micro = (int(number) for number in said["python"])
+        major, minor, micro = (number(part, where, most=_MOST_VERSION) for part in said["python"])
         python = (major, minor, micro)
         glibc = _glibc(_text(said["libc"]))
         machine = _text(said["machine"])
@@ -176,16 +179,20 @@ def _interpreter(said: dict[str, Any], where: str) -> Interpreter:
 
 
 def _text(value: object) -> str:
-    """Text that a device said, short and printable."""
-    text = str(value)[:_MOST_TEXT]
+    """Text that a device said, short and printable; TypeError when it is none."""
+    if not isinstance(value, str):
+        raise TypeError
+    text = value[:_MOST_TEXT]
     return text if text.isprintable() else ascii(text)
 
 
 def _glibc(said: str) -> tuple[int, int] | None:
-    """`glibc 2.39` as (2, 39)."""
+    """`glibc 2.39` as (2, 39); None when it is no glibc. ValueError beyond all versions: each is a platform to try."""
     name, _, version = said.partition(" ")
     major, _, minor = version.partition(".")
-    number = minor.partition(".")[0]
-    if name != "glibc" or not major.isdecimal() or not number.isdecimal() or len(version) > 20:
+    minor = minor.partition(".")[0]
+    if name != "glibc" or not major.isdecimal() or not minor.isdecimal() or len(version) > 20:
         return None
-    return int(major), int(number)
+    if max(int(major), int(minor)) > _MOST_VERSION:
+        raise ValueError
+    return int(major), int(minor)
