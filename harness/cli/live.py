@@ -16,6 +16,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
+from harness.closet.answers import count
 from harness.closet.work import (
     DeviceConnected,
     DeviceLost,
@@ -153,8 +154,8 @@ class Watch:
                 self._benches[device] = _Bench("running", self._segments.get(work, work[:16]), began_s=time.monotonic())
             case JobProgress(device=device, progress=progress):
                 bench = self._benches.setdefault(device, _Bench())
-                bench.frames_done = _count(progress.get("frames_done"))
-                bench.frames_total = _count(progress.get("frames_total"))
+                bench.frames_done = count(progress.get("frames_done"))
+                bench.frames_total = count(progress.get("frames_total"))
             case JobFinished(work_id=work, device=device, error=error):
                 bench = self._benches.setdefault(device, _Bench())
                 self._frames_of_ended += bench.frames_total if error is None else 0
@@ -215,7 +216,7 @@ class Watch:
         elapsed_s = time.monotonic() - self._began_s
         running = [bench for bench in self._benches.values() if bench.state == "running"]
         frames = self._frames_of_ended + sum(bench.frames_done for bench in running)
-        parts = sum(bench.frames_done / bench.frames_total for bench in running if bench.frames_total)
+        parts = sum(min(1.0, bench.frames_done / bench.frames_total) for bench in running if bench.frames_total)
         share = (self._tasks_done + parts) / self._tasks_total if self._tasks_total else 1.0
         left = f"about {elapsed_s * (1 - share) / share:.0f} s left" if share > 0.02 else "estimating"
         return f"{frames} frames · {frames / max(elapsed_s, 1e-3):.0f} frames/s · {left}"
@@ -225,7 +226,3 @@ def _since(seconds: float) -> str:
     """For how long, and since when by the clock on the wall."""
     at = datetime.datetime.fromtimestamp(time.time() - seconds).astimezone()
     return f"since {at:%H:%M:%S}, {seconds:.0f} s"
-
-
-def _count(value: object) -> int:
-    return value if isinstance(value, int) else 0
