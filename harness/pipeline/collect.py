@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Any
 
 from harness.closet.work import WorkOutcome
@@ -18,6 +20,8 @@ from harness.verdict import Attempt
 
 _LARGEST = 1e300
 _RESULT_BYTES = 4 << 20  # a worker is not trusted: no result says more than this
+_MEASURED = re.compile(r"[a-z0-9_]{1,64}|agreement(\.[A-Za-z0-9_]{1,64}){1,2}")  # of an event, by its name in the log
+_MOST_MEASURED = 1_000  # three for each event there is, with room
 _WORDS = 4_000  # characters of an error
 _TAIL, _TAIL_OF_FAILED = 2_000, 16_000  # characters of a log that a record keeps
 
@@ -85,7 +89,7 @@ def _collect_job(job: ReplayJob, said: Any, outcome: WorkOutcome, store: Store, 
         error = ErrorDescription("ClosetError", "the worker's result does not mention the job", job.id[:16])
         return Replayed(job.id, "", error, outcome.attempts)
     *earlier, last = outcome.attempts
-    measured = {**last.measurements, **_numbers(said.get("measurements"))}
+    measured = {**last.measurements, **_numbers(said.get("measurements"), known_secrets())}
     attempts = (*earlier, replace(last, measurements=measured))
     if told := said.get("error"):
         words = told if isinstance(told, dict) else {"kind": "ClosetError", "problem": told}
@@ -103,15 +107,20 @@ def _collect_job(job: ReplayJob, said: Any, outcome: WorkOutcome, store: Store, 
     return Replayed(job.id, blob.sha256, None, attempts)
 
 
-def _numbers(measurements: object) -> dict[str, float]:
-    """What a worker measured, as far as it is finite numbers: a record could not be read back with others."""
+def _numbers(measurements: object, known: tuple[str, ...]) -> dict[str, float]:
+    """What a worker measured, as far as it is finite numbers: a record could not be read back with others.
+
+    A name is kept in the record as it is: only one that is a name, and tells nothing secret, and not too many.
+    """
     if not isinstance(measurements, dict):
         return {}
-    return {
-        str(name): float(value)
+    numbers = (
+        (name, float(value))
         for name, value in measurements.items()
-        if isinstance(value, int | float) and abs(value) < _LARGEST
-    }
+        if isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < _LARGEST
+        if _MEASURED.fullmatch(name) and redact(name, known) == name
+    )
+    return dict(islice(numbers, _MOST_MEASURED))
 
 
 def _load_result(outcome: WorkOutcome) -> dict[str, Any]:

@@ -8,7 +8,10 @@ import pytest
 from rich.console import Console
 
 from harness.cli.live import Watch
-from harness.closet.work import JobFinished, JobProgress, JobStarted
+from harness.closet.work import DeviceLost, HealthChanged, JobFinished, JobProgress, JobStarted
+from harness.domain import Health
+from harness.errors import ErrorDescription
+from harness.redaction import REDACTED
 from harness.verdict import JobResult, RunRecord, Verdict
 
 
@@ -41,3 +44,18 @@ def test_what_a_job_says_of_its_frames_never_ends_the_watch(name: str, lie: str,
             watch(JobFinished("w", "mici-01", None))
     assert "mici-01" in shown.getvalue()
     assert "frames/s" in shown.getvalue()
+
+
+@pytest.mark.parametrize("terminal", [True, False], ids=["a terminal", "a file"])
+def test_what_a_device_says_is_text_without_secrets(monkeypatch: pytest.MonkeyPatch, terminal: bool) -> None:
+    monkeypatch.setenv("LAB_PASSWORD", "only-we-know-this")
+    said = "[/] [bold only-we-know-this\x1b[2J\x1b]0;"
+    shown = io.StringIO()
+    with Watch(Console(file=shown, width=200, force_terminal=terminal)) as watch:
+        watch(DeviceLost("mici-01", ErrorDescription("UnreachableError", said)))
+        watch(HealthChanged("mici-02", Health.SUSPECT, said))
+    written = shown.getvalue()
+    assert "only-we-know-this" not in written
+    assert written.count(f"[/] [bold {REDACTED}") >= 2
+    assert "\x1b[2J" not in written
+    assert "\x1b]0;" not in written

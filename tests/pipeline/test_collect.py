@@ -119,6 +119,25 @@ def test_an_error_in_another_form_is_an_error_too(store: Store, tmp_path: Path) 
     assert (error.kind, error.problem) == ("ClosetError", "broke")
 
 
+def test_names_of_measurements_are_names_tell_no_secret_and_have_an_end(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LAB_PASSWORD", "only_we_know_this")
+    names = ["frames", "agreement.state", "agreement.doorOpen.only_recorded"]
+    strange = ["", "x" * 65, "two words", "Frames", "a-b", "a.b", "line\n", "only_we_know_this", "ghp_" + "x" * 30]
+    measured = dict.fromkeys([*names, *strange], 1.0) | {"true": True}
+    many = {f"n{number}": 1.0 for number in range(20_000)}
+    said = {
+        "replays": {
+            NEW.id: told(tmp_path, b"n", measurements=measured),
+            OLD.id: told(tmp_path, b"n", measurements=many),
+        }
+    }
+    new, old = collect(TASK, brought_back(tmp_path, said, **{NEW.id: b"n", OLD.id: b"n"}), store)
+    assert sorted(new.attempts[-1].measurements) == sorted([*names, "staged_mb"])
+    assert len(old.attempts[-1].measurements) == 1_001
+
+
 @pytest.mark.parametrize(
     "measurements", [None, [1], "fast", {"a": float("nan"), "b": float("inf"), "c": "x", "d": 10**400}]
 )
