@@ -88,6 +88,7 @@ def test_a_result_that_is_none_is_an_error_of_every_job(store: Store, tmp_path: 
     for result in results:
         assert result.error is not None
         assert words in result.error.problem
+        assert result.error.kind == "DataError", "no bug of the harness: the software on trial wrote it"
         assert (result.trace_sha256, result.attempts) == ("", TRIES)
     assert stored({NEW.id: NEW}, store) == {}
 
@@ -116,7 +117,37 @@ def test_an_error_in_another_form_is_an_error_too(store: Store, tmp_path: Path) 
     said = {"replays": {NEW.id: told(tmp_path, b"n", error="broke")}}
     error = next(collect(TASK, brought_back(tmp_path, said, **{NEW.id: b"n"}), store)).error
     assert error is not None
-    assert (error.kind, error.problem) == ("ClosetError", "broke")
+    assert (error.kind, error.problem) == ("DataError", "broke")
+
+
+@pytest.mark.parametrize(
+    "kind", ["DataError", "ConfigError", "DeviceError", "DeviceUnhealthyError", "ProductCrashError"]
+)
+def test_what_a_replay_finds_out_is_of_the_kind_it_says(store: Store, tmp_path: Path, kind: str) -> None:
+    said = {"replays": {NEW.id: told(tmp_path, b"n", error={"kind": kind, "problem": "broke"})}}
+    assert next(collect(TASK, brought_back(tmp_path, said), store)).error == ErrorDescription(kind, "broke")
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "ClosetError",
+        "NotRun",
+        "NotReproducible",
+        "MissingBaseline",
+        "LeaseLostError",
+        "HostKeyError",
+        "Boom",
+        "",
+        None,
+        7,
+    ],
+)
+def test_no_worker_says_that_the_harness_has_a_bug(store: Store, tmp_path: Path, kind: object) -> None:
+    words = {"kind": kind, "problem": "broke", "where": "there", "remedy": "mend it"}
+    said = {"replays": {NEW.id: told(tmp_path, b"n", error=words)}}
+    error = next(collect(TASK, brought_back(tmp_path, said), store)).error
+    assert error == ErrorDescription("DataError", "broke", "there", "mend it")
 
 
 def test_names_of_measurements_are_names_tell_no_secret_and_have_an_end(
