@@ -79,7 +79,8 @@ def _recorded(attempt: Attempt, known: tuple[str, ...]) -> Attempt:
 
 def _told(error: ErrorDescription, known: tuple[str, ...]) -> ErrorDescription:
     said = redact_error(error, known)
-    return ErrorDescription(*(words[:_WORDS] for words in (said.kind, said.problem, said.where, said.remedy)))
+    cut = (words[:_WORDS] for words in (said.kind, said.problem, said.where, said.remedy))
+    return ErrorDescription(*(words.encode(errors="replace").decode() for words in cut))  # half a character is no text
 
 
 def _jobs(task: Task, outcome: WorkOutcome, store: Store, *, remember: bool) -> Iterator[Replayed]:

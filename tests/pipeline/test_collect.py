@@ -201,6 +201,15 @@ def test_a_trace_of_a_repeat_is_kept_but_stands_for_nothing(store: Store, tmp_pa
     assert stored({NEW.id: NEW}, store) == {}
 
 
+def test_half_a_character_is_told_as_one_that_can_be_written(store: Store, tmp_path: Path) -> None:
+    words = {"kind": "DataError", "problem": "half \ud800", "where": "\udfff", "remedy": "\ud800"}
+    said = {"replays": {NEW.id: told(tmp_path, b"n", error=words)}}
+    error = next(collect(TASK, brought_back(tmp_path, said), store)).error
+    assert error is not None
+    assert error.problem.encode() == b"half ?"
+    assert (error.where + error.remedy).encode() == b"??"
+
+
 def test_what_was_said_is_recorded_without_secrets_and_cut_to_its_end(
     store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
