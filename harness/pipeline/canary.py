@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from harness.closet.answers import plain_text
 from harness.closet.canary import Canary, passed_with
 from harness.closet.work import Work
 from harness.domain import Blob, Device, DeviceKind, Health, json_digest
@@ -178,8 +179,8 @@ def _answer(device: Device, files: Mapping[str, Path]) -> Trace:
 
 
 def _words_of(said: object) -> str:
-    """What a device said, as words that are kept: without secrets, which go before anything is cut in two."""
-    return redact(str(said), known_secrets())[:_LONGEST]
+    """What a device said, as words that a database holds: without secrets, which go before anything is cut in two."""
+    return plain_text(redact(str(said), known_secrets()), _LONGEST)
 
 
 def _said(path: Path | None) -> Mapping[str, Any]:
