@@ -16,6 +16,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
+from harness.closet.answers import count, plain_text
 from harness.closet.work import (
     DeviceConnected,
     DeviceLost,
@@ -28,6 +29,7 @@ from harness.closet.work import (
     StagingProgress,
 )
 from harness.pipeline.events import Judged, NotArchived, Planned, Repeating, RunEvent
+from harness.redaction import known_secrets, redact
 from harness.report import trial_rows
 from harness.verdict import JobResult, RunRecord, Verdict
 
@@ -35,6 +37,7 @@ VERDICT_STYLE = {Verdict.PASS: "green", Verdict.FAIL: "bold red", Verdict.ERROR:
 _LOG_EVERY_S = 5.0
 
 _LONGEST_TABLE = 40
+_LONGEST_WORDS = 4000  # characters of what a device said
 _LEAST_WORDS = 30  # columns for the words of a row, however narrow the terminal
 
 
@@ -59,6 +62,7 @@ class Watch:
 
     def __init__(self, console: Console) -> None:
         self._console = console
+        self._known = known_secrets()
         self._lock = threading.Lock()
         self._benches: dict[str, _Bench] = {}
         self._segments: dict[str, str] = {}
@@ -138,10 +142,11 @@ class Watch:
             case DeviceConnected(device=device):
                 self._benches.setdefault(device, _Bench()).state = "idle"
             case DeviceLost(device=device, error=error):
-                self._benches.setdefault(device, _Bench()).state = f"lost: {error.problem}"
-                self._console.print(f"[yellow]lost[/]  {device}: {error.problem}", highlight=False, soft_wrap=True)
+                words = self._words(error.problem)
+                self._benches.setdefault(device, _Bench()).state = f"lost: {words}"
+                self._console.print(Text.assemble(("lost", "yellow"), f"  {device}: {words}"), soft_wrap=True)
             case HealthChanged(device=device, state=state, reason=reason):
-                line = Text.assemble((f"{state}", "cyan"), f"  {device}: {reason}")
+                line = Text.assemble((f"{state}", "cyan"), f"  {device}: {self._words(reason)}")
                 self._console.print(line, soft_wrap=True)
             case StagingProgress(work_id=work, device=device, sent_bytes=sent, total_bytes=total):
                 bench = self._benches.setdefault(device, _Bench())
@@ -153,13 +158,17 @@ class Watch:
                 self._benches[device] = _Bench("running", self._segments.get(work, work[:16]), began_s=time.monotonic())
             case JobProgress(device=device, progress=progress):
                 bench = self._benches.setdefault(device, _Bench())
-                bench.frames_done = _count(progress.get("frames_done"))
-                bench.frames_total = _count(progress.get("frames_total"))
+                bench.frames_done = count(progress.get("frames_done"))
+                bench.frames_total = count(progress.get("frames_total"))
             case JobFinished(work_id=work, device=device, error=error):
                 bench = self._benches.setdefault(device, _Bench())
                 self._frames_of_ended += bench.frames_total if error is None else 0
                 self._tasks_done += error is None and work in self._segments
                 bench.state, bench.segment, bench.began_s = "idle", "", 0.0
+
+    def _words(self, said: str) -> str:
+        """What may be from a device, as it is shown."""
+        return plain_text(redact(said, self._known), _LONGEST_WORDS)
 
     def _shelf(self, words: str, left_s: float | None = None) -> None:
         """About the database that says who has which device."""
@@ -203,7 +212,7 @@ class Watch:
                 running = bench.state == "running"
                 table.add_row(
                     name,
-                    bench.state,
+                    Text(bench.state),  # no markup: it may quote a device
                     bench.segment,
                     f"{bench.frames_done}/{bench.frames_total}" if running else "",
                     f"{bench.frames_per_s:.0f}" if running else "",
@@ -215,7 +224,7 @@ class Watch:
         elapsed_s = time.monotonic() - self._began_s
         running = [bench for bench in self._benches.values() if bench.state == "running"]
         frames = self._frames_of_ended + sum(bench.frames_done for bench in running)
-        parts = sum(bench.frames_done / bench.frames_total for bench in running if bench.frames_total)
+        parts = sum(min(1.0, bench.frames_done / bench.frames_total) for bench in running if bench.frames_total)
         share = (self._tasks_done + parts) / self._tasks_total if self._tasks_total else 1.0
         left = f"about {elapsed_s * (1 - share) / share:.0f} s left" if share > 0.02 else "estimating"
         return f"{frames} frames · {frames / max(elapsed_s, 1e-3):.0f} frames/s · {left}"
@@ -225,7 +234,3 @@ def _since(seconds: float) -> str:
     """For how long, and since when by the clock on the wall."""
     at = datetime.datetime.fromtimestamp(time.time() - seconds).astimezone()
     return f"since {at:%H:%M:%S}, {seconds:.0f} s"
-
-
-def _count(value: object) -> int:
-    return value if isinstance(value, int) else 0

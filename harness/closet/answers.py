@@ -7,7 +7,6 @@ small: lines are cut off by the transport, lists by their count, numbers by thei
 from __future__ import annotations
 
 import json
-import math
 import re
 from collections.abc import Mapping
 from pathlib import PurePosixPath
@@ -79,9 +78,14 @@ def seconds(value: object, where: str) -> float:
     """A time that something took."""
     if not isinstance(value, int | float) or isinstance(value, bool):
         raise strange("says a time that is none", where)
-    if not (math.isfinite(value) and 0 <= value <= LARGEST):
+    if not 0 <= value <= LARGEST:  # nor is NaN; compared before it is made a float, which has no place for 10**400
         raise strange("says a time that cannot be", where)
     return float(value)
+
+
+def count(value: object) -> int:
+    """A count that is only shown: of what is none, or beyond all counts, nothing."""
+    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= LARGEST else 0
 
 
 def sequence(value: object, where: str, most: int) -> list[Any]:

@@ -17,6 +17,7 @@ from harness.errors import (
     OnroadError,
     ProductCrashError,
 )
+from harness.redaction import known_secrets, redact
 
 RESULT = "result.json"
 _TAIL_LETTERS = 64 * 1024
@@ -54,11 +55,16 @@ def parse_ending(ended: object, where: str) -> Ending:
         left_behind=number(ended.get("left_behind"), where),
         survivors=tuple(number(pid, where) for pid in survivors),
         too_many=number(ended.get("too_many", 0), where),
-        stderr=stderr[-_TAIL_LETTERS:].encode(errors="replace").decode() if isinstance(stderr, str) else "",
+        stderr=_tail(stderr) if isinstance(stderr, str) else "",
         elapsed_s=seconds(ended.get("elapsed_s"), where),
         files=parse_files(ended.get("files"), where),
         error=device_error(error, where).describe() if error else None,
     )
+
+
+def _tail(stderr: str) -> str:
+    """The end of what a job said, that can be written down. Secrets go while it is whole: a line is no key any more."""
+    return redact(stderr[-_TAIL_LETTERS:].encode(errors="replace").decode(), known_secrets())[-_TAIL_LETTERS:]
 
 
 def judge_ending(ending: Ending, where: str, deadline_s: float) -> ErrorDescription | None:

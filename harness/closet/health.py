@@ -83,7 +83,7 @@ def parse_vitals(said: Mapping[str, Any], sent_unix_s: float, round_trip_s: floa
         )
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise DeviceUnhealthyError(
-            f"its self-check is none: {type(error).__name__}: {error}",
+            f"its self-check is none: {type(error).__name__}: {plain_text(str(error), _MOST_WORDS)}",
             where=where,
             remedy="see what runs on the device",
         ) from error

@@ -23,6 +23,7 @@ from harness.closet.transport import CONNECT_S, connect
 from harness.config.upkeep import RecoveryHook
 from harness.domain import Device
 from harness.errors import ClosetError, DeviceTimeoutError, ErrorDescription, UnreachableError
+from harness.redaction import known_secrets, redact
 
 DAY_S = 86_400.0
 _OUTPUT_BYTES = 64 * 1024
@@ -179,7 +180,10 @@ def carry_out(phase: Phase, device: Device, command: Sequence[str], deadline: De
 
 
 def run_command(command: Sequence[str], device: Device, deadline: Deadline, stop: threading.Event) -> CommandEnded:
-    """Run the argument list to its end or the deadline. It is told the device by CLOSET_DEVICE and CLOSET_ADDRESS."""
+    """Run the argument list to its end or the deadline. It is told the device by CLOSET_DEVICE and CLOSET_ADDRESS.
+
+    It has the variables of this program too, so what it says of them is left out of its output.
+    """
     environment = {**os.environ, "CLOSET_DEVICE": device.name, "CLOSET_ADDRESS": device.address}
     try:
         process = subprocess.Popen(
@@ -202,7 +206,8 @@ def run_command(command: Sequence[str], device: Device, deadline: Deadline, stop
     if exit_code is None:
         _end_group(process)
     reader.join(_GRACE_S)  # what it left in the background may hold its output open
-    return CommandEnded(exit_code, bytes(tail).decode(errors="replace"))
+    output = redact(bytes(tail).decode(errors="replace"), known_secrets())
+    return CommandEnded(exit_code, output[-_OUTPUT_BYTES:])
 
 
 def wait_until_reachable(device: Device, deadline: Deadline, stop: threading.Event) -> Event:
@@ -223,7 +228,7 @@ def _read_tail(stream: IO[bytes] | None, tail: bytearray) -> None:
     with stream, suppress(OSError, ValueError):
         while piece := os.read(stream.fileno(), 65536):
             tail += piece
-            del tail[:-_OUTPUT_BYTES]
+            del tail[: -2 * _OUTPUT_BYTES]  # whole lines show what is secret: it is cut to size after that
 
 
 def _end_group(process: subprocess.Popen[bytes]) -> None:

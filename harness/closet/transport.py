@@ -26,6 +26,7 @@ from paramiko.pkey import UnknownKeyType
 from harness.closet.deadline import Deadline
 from harness.domain import Device
 from harness.errors import DeviceTimeoutError, ErrorDescription, HostKeyError, UnreachableError
+from harness.redaction import known_secrets, redact
 
 CONNECT_S = 5.0
 WRITE_BYTES = 256 * 1024
@@ -35,7 +36,8 @@ _WINDOW_BYTES = 16 * 1024 * 1024
 _PACKET_BYTES = 128 * 1024
 _READ_BYTES = 64 * 1024
 _ROOM_PAUSE_S = 0.002
-_COMPLAINT_BYTES = 2000
+_COMPLAINT_LETTERS, _KEPT_BYTES = 2000, 64 * 1024  # more is kept than told: half a line may hide what is secret
+_COMPLAINT_READS = 16  # of 64 KiB each: who writes faster than that is read has no say in how long we listen
 _LINE_LIMIT_BYTES = 4 * 1024 * 1024
 _CIPHERS = ("aes128-gcm@openssh.com", "aes256-gcm@openssh.com", "aes128-ctr", "aes256-ctr")
 
@@ -150,11 +152,13 @@ class RemoteProcess:
         return line
 
     def complaint(self) -> str:
-        """What the command wrote to stderr so far, at most its end."""
-        while self._channel.recv_stderr_ready():
-            self._errors += self._channel.recv_stderr(65536)
-            del self._errors[:-_COMPLAINT_BYTES]
-        return self._errors.decode(errors="replace").strip()
+        """What the command wrote to stderr so far, at most its end, without secrets. Reads at most a MiB."""
+        for _ in range(_COMPLAINT_READS):
+            if not self._channel.recv_stderr_ready():
+                break
+            self._errors += self._channel.recv_stderr(_READ_BYTES)
+            del self._errors[:-_KEPT_BYTES]
+        return redact(self._errors.decode(errors="replace"), known_secrets()).strip()[-_COMPLAINT_LETTERS:]
 
     def exit_status(self, deadline: Deadline) -> int | None:
         """How the command exited; None when it has not, or nobody can say: a broken connection, a signal."""

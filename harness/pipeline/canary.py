@@ -8,12 +8,14 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from harness.closet.answers import plain_text
 from harness.closet.canary import Canary, passed_with
 from harness.closet.work import Work
 from harness.domain import Blob, Device, DeviceKind, Health, json_digest
 from harness.errors import DataError, DeviceUnhealthyError, ErrorDescription
 from harness.files import file_sha256
 from harness.pipeline.golden import JOB, Golden, content_digest, load_golden
+from harness.redaction import known_secrets, redact
 from harness.shelf import CanaryAnswer, Shelf
 from harness.trace import Trace, load_trace
 
@@ -24,6 +26,7 @@ _SHOWN = 12
 BY_VOTE = "canary answers compared"
 """Who makes a device suspect because of what other devices answered."""
 _LARGEST_BYTES = 16 << 20
+_LONGEST = 500  # characters of what a device said
 _REMEDY = "closet devices check NAME runs it again; closet devices release NAME when it is mended"
 
 
@@ -82,7 +85,7 @@ class Judge:
         mistake = self.golden.mistake(trace)
         if mistake:
             return _wrong(device, f"the canary's answer is wrong: {mistake}")
-        runtime, answer = str(trace.provenance.get("runtime", ""))[:500], content_digest(trace)
+        runtime, answer = _words_of(trace.provenance.get("runtime", "")), content_digest(trace)
         with self._lock:
             known = self._known(device, runtime, answer)
         if known is not None and known.answer != answer:
@@ -160,9 +163,9 @@ def _answer(device: Device, files: Mapping[str, Path]) -> Trace:
     told = replay.get("error")
     if isinstance(told, dict):
         raise DeviceUnhealthyError(
-            f"the canary cannot be replayed: {str(told.get('problem', ''))[:500]}",
+            f"the canary cannot be replayed: {_words_of(told.get('problem', ''))}",
             where=device.name,
-            remedy=str(told.get("remedy", ""))[:500] or _REMEDY,
+            remedy=_words_of(told.get("remedy", "")) or _REMEDY,
         )
     path = files.get(_TRACE)
     if path is None or path.stat().st_size > _LARGEST_BYTES or file_sha256(path) != replay.get("trace_sha256"):
@@ -173,6 +176,11 @@ def _answer(device: Device, files: Mapping[str, Path]) -> Trace:
         return load_trace(path)
     except DataError as error:
         raise DeviceUnhealthyError(f"the canary's trace: {error.problem}", where=device.name, remedy=_REMEDY) from error
+
+
+def _words_of(said: object) -> str:
+    """What a device said, as words that a database holds: without secrets, which go before anything is cut in two."""
+    return plain_text(redact(str(said), known_secrets()), _LONGEST)
 
 
 def _said(path: Path | None) -> Mapping[str, Any]:

@@ -21,6 +21,7 @@ from harness.config import Fleet
 from harness.domain import Device, DeviceKind, Health, Lease, Priority, json_digest
 from harness.errors import ClosetError, ErrorDescription, LeaseLostError, OnroadError
 from harness.pipeline.canary import DEADLINE_S, make_canaries, with_canary
+from harness.redaction import known_secrets, redact_error
 from harness.shelf import RENEW_EVERY_S, Shelf
 from harness.store import Store
 from harness.verdict import NOT_RUN
@@ -99,6 +100,10 @@ class Examiner:
 
         One that is disabled is left alone: it may be in somebody's hands.
         """
+        found = self._look(device)
+        return found if found.error is None else replace(found, error=redact_error(found.error, known_secrets()))
+
+    def _look(self, device: Device) -> Checkup:
         self._shelf.register(device)
         if self._shelf.health(device.name).state is Health.DISABLED:
             return Checkup(device.name, not_run="it is disabled")

@@ -3,21 +3,38 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Any
 
 from harness.closet.work import WorkOutcome
 from harness.domain import ReplayJob, Task
-from harness.errors import ClosetError, ErrorDescription
+from harness.errors import (
+    ConfigError,
+    DataError,
+    DeviceError,
+    DeviceUnhealthyError,
+    ErrorDescription,
+    ProductCrashError,
+)
 from harness.files import file_sha256
 from harness.pipeline.runtimes import changed_runtime
 from harness.redaction import known_secrets, redact, redact_error
 from harness.store import Store
 from harness.verdict import Attempt
 
+# What a replay finds out: of its recording or model, its options, its device, or a crash of what is on trial. That the
+# harness has a bug, a lease was lost or a job not run is not for the software on trial to say: the run would end with
+# exit 4, or the job be run again for ever.
+_CLAIMED = frozenset(
+    kind.__name__ for kind in (ConfigError, DataError, DeviceError, DeviceUnhealthyError, ProductCrashError)
+)
 _LARGEST = 1e300
 _RESULT_BYTES = 4 << 20  # a worker is not trusted: no result says more than this
+_MEASURED = re.compile(r"[a-z0-9_]{1,64}|agreement(\.[A-Za-z0-9_]{1,64}){1,2}")  # of an event, by its name in the log
+_MOST_MEASURED = 1_000  # three for each event there is, with room
 _WORDS = 4_000  # characters of an error
 _TAIL, _TAIL_OF_FAILED = 2_000, 16_000  # characters of a log that a record keeps
 
@@ -62,7 +79,8 @@ def _recorded(attempt: Attempt, known: tuple[str, ...]) -> Attempt:
 
 def _told(error: ErrorDescription, known: tuple[str, ...]) -> ErrorDescription:
     said = redact_error(error, known)
-    return ErrorDescription(*(words[:_WORDS] for words in (said.kind, said.problem, said.where, said.remedy)))
+    cut = (words[:_WORDS] for words in (said.kind, said.problem, said.where, said.remedy))
+    return ErrorDescription(*(words.encode(errors="replace").decode() for words in cut))  # half a character is no text
 
 
 def _jobs(task: Task, outcome: WorkOutcome, store: Store, *, remember: bool) -> Iterator[Replayed]:
@@ -72,7 +90,7 @@ def _jobs(task: Task, outcome: WorkOutcome, store: Store, *, remember: bool) -> 
         return
     try:
         said = _load_result(outcome)
-    except ClosetError as error:
+    except DataError as error:
         for job in task.jobs:
             yield Replayed(job.id, "", error.describe(), outcome.attempts)
         return
@@ -82,15 +100,13 @@ def _jobs(task: Task, outcome: WorkOutcome, store: Store, *, remember: bool) -> 
 
 def _collect_job(job: ReplayJob, said: Any, outcome: WorkOutcome, store: Store, *, remember: bool) -> Replayed:
     if not isinstance(said, dict):
-        error = ErrorDescription("ClosetError", "the worker's result does not mention the job", job.id[:16])
+        error = _unusable("the worker's result does not mention the job", job.id).describe()
         return Replayed(job.id, "", error, outcome.attempts)
     *earlier, last = outcome.attempts
-    measured = {**last.measurements, **_numbers(said.get("measurements"))}
+    measured = {**last.measurements, **_numbers(said.get("measurements"), known_secrets())}
     attempts = (*earlier, replace(last, measurements=measured))
     if told := said.get("error"):
-        words = told if isinstance(told, dict) else {"kind": "ClosetError", "problem": told}
-        error = ErrorDescription(*(str(words.get(name, "")) for name in ("kind", "problem", "where", "remedy")))
-        return Replayed(job.id, "", error, attempts)
+        return Replayed(job.id, "", _claimed(told), attempts)
     path = outcome.files.get(f"{job.id}.trace")
     if path is None or file_sha256(path) != said.get("trace_sha256"):
         error = ErrorDescription("StagingFailedError", "the trace that came back is not the one made", job.id[:16])
@@ -103,30 +119,46 @@ def _collect_job(job: ReplayJob, said: Any, outcome: WorkOutcome, store: Store, 
     return Replayed(job.id, blob.sha256, None, attempts)
 
 
-def _numbers(measurements: object) -> dict[str, float]:
-    """What a worker measured, as far as it is finite numbers: a record could not be read back with others."""
+def _claimed(told: object) -> ErrorDescription:
+    """The error of a job as its worker tells it: in its words, and of a kind that is the worker's to say."""
+    words = told if isinstance(told, dict) else {"problem": told}
+    kind, *said = (str(words.get(name, "")) for name in ("kind", "problem", "where", "remedy"))
+    return ErrorDescription(kind if kind in _CLAIMED else DataError.__name__, *said)
+
+
+def _unusable(problem: str, name: str) -> DataError:
+    return DataError(problem, where=name[:16], remedy="see the log of the attempt")
+
+
+def _numbers(measurements: object, known: tuple[str, ...]) -> dict[str, float]:
+    """What a worker measured, as far as it is finite numbers: a record could not be read back with others.
+
+    A name is kept in the record as it is: only one that is a name, and tells nothing secret, and not too many.
+    """
     if not isinstance(measurements, dict):
         return {}
-    return {
-        str(name): float(value)
+    numbers = (
+        (name, float(value))
         for name, value in measurements.items()
-        if isinstance(value, int | float) and abs(value) < _LARGEST
-    }
+        if isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < _LARGEST
+        if _MEASURED.fullmatch(name) and redact(name, known) == name
+    )
+    return dict(islice(numbers, _MOST_MEASURED))
 
 
 def _load_result(outcome: WorkOutcome) -> dict[str, Any]:
     path = outcome.files.get("result.json")
     if path is None:
-        raise ClosetError("the worker ended without result.json", where=outcome.work_id[:16])
+        raise _unusable("the worker ended without result.json", outcome.work_id)
     if path.stat().st_size > _RESULT_BYTES:
-        raise ClosetError("the worker's result.json is larger than 4 MB", where=outcome.work_id[:16])
+        raise _unusable("the worker's result.json is larger than 4 MB", outcome.work_id)
     content = path.read_bytes()
     path.unlink()  # what it says goes into the record, without secrets
     try:
         result = json.loads(content)
         replays = result["replays"]
     except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise ClosetError(f"the worker's result.json is not readable: {error}", where=outcome.work_id[:16]) from error
+        raise _unusable(f"the worker's result.json is not readable: {error}", outcome.work_id) from error
     if not isinstance(replays, dict):
-        raise ClosetError("the worker's result.json has no replays", where=outcome.work_id[:16])
+        raise _unusable("the worker's result.json has no replays", outcome.work_id)
     return replays

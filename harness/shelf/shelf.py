@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import Self
 
 from harness.domain import Device, DeviceKind, Health, Lease, Priority, Want
+from harness.redaction import known_secrets, redact
 from harness.shelf import health, history, holders, leases
 from harness.shelf.address import Address, parse_address
 from harness.shelf.archive import Archive
@@ -157,9 +158,9 @@ class Shelf:
 
         The first cause stays. A quarantine ends by a person or, with `recovered`, by a recovery hook that ran: where
         `quarantined_by` is given, only a quarantine that is that one's. A device that is disabled is enabled by a
-        person alone.
+        person alone. A reason often quotes what a device said: what looks like a secret in it is not kept.
         """
-        told = {"reason": reason, "by": by, "quarantined_by": quarantined_by}
+        told = {"reason": redact(reason, known_secrets()), "by": by, "quarantined_by": quarantined_by}
         return self._database.write(
             lambda t: health.set_health(t, device, state, **told, by_person=by_person, recovered=recovered)
         )

@@ -23,6 +23,7 @@ from harness import errors
 from harness.closet.agent.job import OUT_BYTES, OUT_FILES
 from harness.closet.answers import (
     chosen,
+    count,
     device_error,
     parse_files,
     parse_hello,
@@ -172,6 +173,11 @@ LIARS: dict[str, dict[str, Any]] = {
     "half an end": ended(exit="zero"),
     "an exit code beyond all": ended(exit=10**30),
     "a time that is none": {"ended": {**ENDED, "elapsed_s": float("nan")}},
+    "a time beyond all": ended(elapsed_s=10**400),
+    "a time before all": ended(elapsed_s=-(10**400)),
+    "a time that is true": ended(elapsed_s=True),
+    "survivors beyond all": ended(survivors=[10**400]),
+    "leftovers beyond all": ended(left_behind=10**400),
     "a name that leads out": ended(["../../x", 4, REAL]),
     "an absolute name": ended(["/closet-was-here", 4, REAL]),
     "a name of control characters": ended(["a\x1b[2Jb", 4, REAL]),
@@ -277,8 +283,36 @@ VITALS: dict[str, Any] = {
     "free_bytes": 1, "memory_bytes": 1, "temperatures_c": {"cpu": 40.0}, "load": 0.1, "cpus": 1, "os_version": "19.6",
     "uptime_s": 1.0, "received_unix_s": 1.0, "sent_unix_s": 1.0, "leftovers": [],
 }  # fmt: skip
+
+
+def _short(value: object) -> str:
+    return repr(value)[:12]
+
+
+@pytest.mark.parametrize(
+    "value", [10**400, -(10**400), -1, (1 << 53) + 1, True, 1.5, float("nan"), "4", None], ids=_short
+)
+def test_a_count_that_is_none_counts_nothing(value: object) -> None:
+    assert count(value) == 0
+    assert count(4) == 4
+
+
+@pytest.mark.parametrize("value", [10**400, -(10**400), "x" * 10**6, "\x1b[2J"], ids=_short)
+@pytest.mark.parametrize("name", ["load", "uptime_s", "free_bytes", "received_unix_s", "cpus"])
+def test_a_self_check_beyond_all_is_refused_in_few_words(name: str, value: object) -> None:
+    with pytest.raises(DeviceUnhealthyError) as refused:
+        parse_vitals({**VITALS, name: value}, 1.0, 0.1, where="there")
+    assert len(refused.value.problem) < 1000
+    assert refused.value.problem.isprintable()
+
+
 NONSENSE = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.sampled_from([10**400, -1]) | st.floats() | st.text(max_size=20),
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.sampled_from([10**400, -(10**400), -1])
+    | st.floats()
+    | st.text(max_size=20),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=9), inner, max_size=4),
     max_leaves=8,
 )

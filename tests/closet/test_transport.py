@@ -13,7 +13,7 @@ import pytest
 
 from harness.closet.deadline import Deadline
 from harness.closet.emulator import write_key
-from harness.closet.transport import connect, fingerprint
+from harness.closet.transport import RemoteProcess, connect, fingerprint
 from harness.domain import Device
 from harness.errors import DeviceTimeoutError, HostKeyError, UnreachableError
 
@@ -34,6 +34,39 @@ def test_a_command_answers_and_says_how_it_exited(devices) -> None:
         process.close()
     finally:
         connection.close()
+
+
+class Flooding:
+    """A channel of a device that has closed its stdout and writes to stderr for ever."""
+
+    def __init__(self, word: bytes) -> None:
+        self.word, self.reads = word, 0
+        self.in_buffer = self
+
+    def set_event(self, event: threading.Event) -> None:
+        event.set()
+
+    def recv(self, _size: int) -> bytes:
+        return b""
+
+    def recv_stderr_ready(self) -> bool:
+        return True
+
+    def recv_stderr(self, size: int) -> bytes:
+        self.reads += 1
+        assert self.reads < 1000, "it would be read for ever"
+        return self.word[:size]
+
+
+@pytest.mark.parametrize("word", [b"x", b"PASSWORD=only-we-know-this\n" * 10_000], ids=["letters", "pages"])
+def test_a_complaint_without_end_is_read_to_a_bound(word: bytes) -> None:
+    flooding = Flooding(word)
+    process = RemoteProcess(flooding, "there", lambda: None)
+    with pytest.raises(UnreachableError, match="the command ended: ") as ended:
+        process.read_line(soon())
+    assert len(ended.value.problem) < 2100
+    assert "only-we-know-this" not in ended.value.problem
+    assert flooding.reads <= 16
 
 
 def test_arguments_arrive_as_they_are(devices) -> None:

@@ -273,6 +273,22 @@ def test_what_is_damaged_is_an_error_of_the_device_and_never_of_ours(damage: str
     assert lab.shelf.health("mici-01").state is Health.UNKNOWN
 
 
+def test_what_a_canary_says_is_kept_as_text_without_secrets(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LAB_PASSWORD", "only-we-know-this")
+    device, files = lab.device("mici-01"), lab.files()
+    for before in ("half \ud800 \x1b[2J", "x" * 490):
+        told = {"kind": "DataError", "problem": f"{before} only-we-know-this", "remedy": "only-we-know-this"}
+        files["result.json"].write_text(json.dumps({"replays": {"canary": {"error": told}}}))
+        error = lab.judge.verify(device, files)
+        assert error is not None
+        assert "only-we" not in error.problem + error.remedy, "nor a part of it that is left by cutting"
+        assert error.problem.isprintable()
+        assert lab.shelf.set_health(device.name, Health.SUSPECT, reason=error.problem, by="run")
+        lab.shelf.set_health(device.name, Health.HEALTHY, reason="", by="me", by_person=True)
+    assert lab.asks("mici-02", of_runtime("only-we-know-this \ud800")) is None
+    assert "only-we" not in lab.shelf.health("mici-02").runtime
+
+
 def test_it_is_a_job_like_any_other(lab: Lab, tmp_path: Path) -> None:
     canaries = make_canaries((DeviceKind.MICI, DeviceKind.EMULATED), CODE, lab.shelf)
     works = [canary.work for canary in canaries.values()]

@@ -88,6 +88,7 @@ def test_a_result_that_is_none_is_an_error_of_every_job(store: Store, tmp_path: 
     for result in results:
         assert result.error is not None
         assert words in result.error.problem
+        assert result.error.kind == "DataError", "no bug of the harness: the software on trial wrote it"
         assert (result.trace_sha256, result.attempts) == ("", TRIES)
     assert stored({NEW.id: NEW}, store) == {}
 
@@ -116,7 +117,56 @@ def test_an_error_in_another_form_is_an_error_too(store: Store, tmp_path: Path) 
     said = {"replays": {NEW.id: told(tmp_path, b"n", error="broke")}}
     error = next(collect(TASK, brought_back(tmp_path, said, **{NEW.id: b"n"}), store)).error
     assert error is not None
-    assert (error.kind, error.problem) == ("ClosetError", "broke")
+    assert (error.kind, error.problem) == ("DataError", "broke")
+
+
+@pytest.mark.parametrize(
+    "kind", ["DataError", "ConfigError", "DeviceError", "DeviceUnhealthyError", "ProductCrashError"]
+)
+def test_what_a_replay_finds_out_is_of_the_kind_it_says(store: Store, tmp_path: Path, kind: str) -> None:
+    said = {"replays": {NEW.id: told(tmp_path, b"n", error={"kind": kind, "problem": "broke"})}}
+    assert next(collect(TASK, brought_back(tmp_path, said), store)).error == ErrorDescription(kind, "broke")
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "ClosetError",
+        "NotRun",
+        "NotReproducible",
+        "MissingBaseline",
+        "LeaseLostError",
+        "HostKeyError",
+        "Boom",
+        "",
+        None,
+        7,
+    ],
+)
+def test_no_worker_says_that_the_harness_has_a_bug(store: Store, tmp_path: Path, kind: object) -> None:
+    words = {"kind": kind, "problem": "broke", "where": "there", "remedy": "mend it"}
+    said = {"replays": {NEW.id: told(tmp_path, b"n", error=words)}}
+    error = next(collect(TASK, brought_back(tmp_path, said), store)).error
+    assert error == ErrorDescription("DataError", "broke", "there", "mend it")
+
+
+def test_names_of_measurements_are_names_tell_no_secret_and_have_an_end(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LAB_PASSWORD", "only_we_know_this")
+    names = ["frames", "agreement.state", "agreement.doorOpen.only_recorded"]
+    strange = ["", "x" * 65, "two words", "Frames", "a-b", "a.b", "line\n", "only_we_know_this", "ghp_" + "x" * 30]
+    measured = dict.fromkeys([*names, *strange], 1.0) | {"true": True}
+    many = {f"n{number}": 1.0 for number in range(20_000)}
+    said = {
+        "replays": {
+            NEW.id: told(tmp_path, b"n", measurements=measured),
+            OLD.id: told(tmp_path, b"n", measurements=many),
+        }
+    }
+    new, old = collect(TASK, brought_back(tmp_path, said, **{NEW.id: b"n", OLD.id: b"n"}), store)
+    assert sorted(new.attempts[-1].measurements) == sorted([*names, "staged_mb"])
+    assert len(old.attempts[-1].measurements) == 1_001
 
 
 @pytest.mark.parametrize(
@@ -149,6 +199,15 @@ def test_a_trace_of_a_repeat_is_kept_but_stands_for_nothing(store: Store, tmp_pa
     new, _ = collect(TASK, brought_back(tmp_path, said, **{NEW.id: b"n", OLD.id: b"o"}), store, remember=False)
     assert store.read(new.trace_sha256) == b"n"
     assert stored({NEW.id: NEW}, store) == {}
+
+
+def test_half_a_character_is_told_as_one_that_can_be_written(store: Store, tmp_path: Path) -> None:
+    words = {"kind": "DataError", "problem": "half \ud800", "where": "\udfff", "remedy": "\ud800"}
+    said = {"replays": {NEW.id: told(tmp_path, b"n", error=words)}}
+    error = next(collect(TASK, brought_back(tmp_path, said), store)).error
+    assert error is not None
+    assert error.problem.encode() == b"half ?"
+    assert (error.where + error.remedy).encode() == b"??"
 
 
 def test_what_was_said_is_recorded_without_secrets_and_cut_to_its_end(

@@ -20,7 +20,7 @@ from harness.closet.canary import passed_with
 from harness.closet.code_bundle import code_bundle
 from harness.closet.emulator import emulate
 from harness.config import Fleet
-from harness.domain import Device
+from harness.domain import Device, Health
 from harness.pipeline import execute_run, prepare
 from harness.pipeline.request import ModelChoice, Request
 from harness.pipeline.runs import JUNIT, RECORD, SUMMARY
@@ -50,32 +50,33 @@ said += "\\npostgresql://closet:{password}@db/closet\\nLAB_PASSWORD=" + {planted
 print(json.dumps({{"frames_done": said, "said": said}}), flush=True)
 sys.stderr.write(said)
 sys.stderr.flush()
-if {crash}:
+if {end!r} == "crash":
     os.kill(os.getpid(), signal.SIGSEGV)
+if {end!r} == "no result":
+    sys.exit(3)
 error = {{"kind": "DataError", "problem": said, "where": said, "remedy": said}}
-replays = {{entry["job"]: {{"error": error, "measurements": {{}}}} for entry in job["replays"]}}
+measured = {{said: 1.0, {planted!r}: 2.0}}
+replays = {{entry["job"]: {{"error": error, "measurements": measured}} for entry in job["replays"]}}
 path = pathlib.Path(job["output_folder"], "result.json")
 path.parent.mkdir(exist_ok=True)
 path.write_text(json.dumps({{"format": 1, "replays": replays}}))
 """
 
 
-def telltale(device: Device, folder: Path, key: Path, *, crash: bool) -> Device:
+def telltale(device: Device, folder: Path, key: Path, *, end: str) -> Device:
     python = folder / "bin" / "python"
     python.parent.mkdir(parents=True)
     planted = PLANTED["LAB_PASSWORD"]
     python.write_text(
-        TELLTALE.format(python=sys.executable, key=str(key), password=URL_PASSWORD, planted=planted, crash=crash)
+        TELLTALE.format(python=sys.executable, key=str(key), password=URL_PASSWORD, planted=planted, end=end)
     )
     python.chmod(0o755)
     (folder / "pyvenv.cfg").write_text(f"home = {Path(sys.base_prefix) / 'bin'}\n")
     return replace(device, python=str(python))
 
 
-@pytest.mark.parametrize("crash", [True, False], ids=["crash", "result"])
-def test_no_secret_is_kept_or_shown(
-    tmp_path: Path, tiny_demo: Demo, monkeypatch: pytest.MonkeyPatch, crash: bool
-) -> None:
+@pytest.mark.parametrize("end", ["crash", "result", "no result"])
+def test_no_secret_is_kept_or_shown(tmp_path: Path, tiny_demo: Demo, monkeypatch: pytest.MonkeyPatch, end: str) -> None:
     for name, value in PLANTED.items():
         monkeypatch.setenv(name, value)
     private = Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption()).decode()
@@ -86,7 +87,7 @@ def test_no_secret_is_kept_or_shown(
     store, folder = Store(tmp_path / "home"), tmp_path / "run"
     terminal = io.StringIO()
     with emulate(1, tmp_path / "shelf") as (device,), Watch(Console(file=terminal, width=10_000)) as watch:
-        player = telltale(device, tmp_path / "player", tmp_path / "id_lab", crash=crash)
+        player = telltale(device, tmp_path / "player", tmp_path / "id_lab", end=end)
         with Shelf(store.home / "shelf.db") as shelf:
             shelf.register(player)
             shelf.canary_passed(player.name, passed_with(runtime_key(), code_bundle()[0].sha256))
@@ -94,7 +95,7 @@ def test_no_secret_is_kept_or_shown(
         record = execute_run(request, prepared, store, folder=folder, observer=watch, stop=threading.Event())
         watch.show_verdicts(record)
     (result,) = record.results
-    assert result.verdict is (Verdict.FAIL if crash else Verdict.ERROR)
+    assert result.verdict is (Verdict.FAIL if end == "crash" else Verdict.ERROR)
     assert REDACTED in (folder / RECORD).read_text()
     assert REDACTED in (folder / JUNIT).read_text()
     assert REDACTED in (folder / SUMMARY).read_text()
@@ -105,4 +106,10 @@ def test_no_secret_is_kept_or_shown(
     for secret in (*PLANTED.values(), URL_PASSWORD, *key_lines):
         found = [str(path) for path, content in written.items() if secret.encode() in content]
         assert not found, secret
+    with Shelf(store.home / "shelf.db") as shelf:
+        health = shelf.health(player.name)
+    if end == "no result":
+        assert health.state is Health.QUARANTINED
+        assert REDACTED in health.reason, "that it is the device's fault is known to all, and what it said is not"
+        assert f"{player.name}: {health.reason}" in terminal.getvalue()
     assert os.environ["AWS_SECRET_ACCESS_KEY"] == PLANTED["AWS_SECRET_ACCESS_KEY"]

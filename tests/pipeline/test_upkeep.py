@@ -14,6 +14,7 @@ from harness.config import Fleet
 from harness.config.upkeep import RecoveryHook
 from harness.domain import Blob, Device, DeviceKind
 from harness.pipeline.upkeep import bring_back, make_upkeep, past_recoveries
+from harness.redaction import REDACTED
 from harness.shelf import Shelf
 
 
@@ -64,6 +65,19 @@ def test_no_more_than_so_many_a_day_also_when_they_fail(device: Device, shelf: S
     problems = [error.problem for error in said if error is not None]
     assert ["no such outlet" in problem for problem in problems] == [True, True, False]
     assert "2 times within a day" in problems[2]
+
+
+def test_what_a_command_says_is_kept_and_told_without_secrets(
+    device: Device, shelf: Shelf, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OUTLET_PASSWORD", "only-we-know-this")
+    program = "import os; secret = os.environ['OUTLET_PASSWORD']; print('on', secret); raise SystemExit('no ' + secret)"
+    error = bring_back(device, hook(program), shelf, tmp_path, threading.Event())
+    assert error is not None
+    assert error.problem.endswith(f"no {REDACTED}")
+    (log,) = (tmp_path / "recovery").iterdir()
+    assert log.read_text().count(REDACTED) == 2
+    assert "only-we-know-this" not in log.read_text() + repr(error)
 
 
 def test_a_run_that_is_stopped_ends_the_command(device: Device, shelf: Shelf, tmp_path: Path) -> None:
