@@ -16,7 +16,8 @@ from harness.cli.stopping import stopping
 from harness.cli.streams import complain, progress_console
 from harness.errors import ClosetError, ExitCode
 from harness.pipeline.garbage import Keep
-from harness.pipeline.nightly import Round, keep_replaying, render_round
+from harness.pipeline.nightly import keep_replaying, render_round
+from harness.pipeline.nightly_round import Round
 from harness.verdict import gate
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from harness.errors import DataError, ExitCode, UnreachableError
-from harness.pipeline.nightly import failed_by_devices
+from harness.pipeline.nightly_round import failed_by_devices
 from harness.verdict import JobResult, RunRecord, Verdict
 from tests.cli.conftest import Desk
 
