@@ -14,7 +14,7 @@ from harness.cli.live import Watch
 from harness.cli.options import json_option, make_request, open_store, shown_path, suite_options
 from harness.cli.stopping import stopping
 from harness.cli.streams import complain, progress_console
-from harness.errors import ClosetError, ExitCode
+from harness.errors import ExitCode
 from harness.pipeline.garbage import Keep
 from harness.pipeline.nightly import keep_replaying, render_round
 from harness.pipeline.nightly_round import Round
@@ -62,8 +62,9 @@ def nightly(
     keep = None if budget is None else Keep(parse_size(budget), keep_runs)
     codes: list[ExitCode] = []
 
-    def told(error: ClosetError, pause_s: float) -> None:
-        complain(f"closet: {error}\ncloset: tried again in {pause_s:.0f} s")
+    def say(text: str) -> None:
+        for line in text.splitlines():
+            complain(f"closet: {line}")
 
     with stopping("ending the remote jobs; the next start goes on") as stop:
         for ended in keep_replaying(
@@ -73,7 +74,7 @@ def nightly(
             rounds=rounds,
             keep=keep,
             observed=lambda: Watch(progress_console()),
-            complain=told,
+            say=say,
             stop=stop,
         ):
             click.echo(_json_line(ended) if as_json else render_round(ended, folder=shown_path(ended.folder)))

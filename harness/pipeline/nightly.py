@@ -31,13 +31,13 @@ def keep_replaying(
     rounds: int | None,
     keep: Keep | None,
     observed: Callable[[], AbstractContextManager[Observer]],
-    complain: Callable[[ClosetError, float], None],
+    say: Callable[[str], None],
     stop: threading.Event,
 ) -> Iterator[Round]:
     """Rounds of `batch` segments until `stop` is set or `rounds` have ended; each is yielded as it ends.
 
     Mistakes of the configuration are raised on the first round; later ones (a suite that is being edited, a folder that
-    is away) are told to `complain` with the pause that follows, and tried again. The same when a round judged nothing.
+    is away) are told to `say` with the pause that follows, and tried again. The same when a round judged nothing.
     """
     pauses = _pauses()
     done = 0
@@ -45,12 +45,12 @@ def keep_replaying(
         while not stop.is_set() and (rounds is None or done < rounds):
             try:
                 with observed() as observer:
-                    ended = one_round(request, store, state_path, batch, keep, observer, stop)
+                    ended = one_round(request, store, state_path, batch, keep, observer, stop, say)
             except ClosetError as error:
                 if done == 0:
                     raise
                 pause_s = next(pauses)
-                complain(error, pause_s)
+                say(f"{error}\ntried again in {pause_s:.0f} s")
                 stop.wait(pause_s)
                 continue
             done += 1

@@ -5,12 +5,12 @@ from __future__ import annotations
 import datetime
 import threading
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from harness.domain import Priority
-from harness.errors import ConfigError, NothingToRunError, from_description
+from harness.errors import ClosetError, NothingToRunError, from_description
 from harness.pipeline import execute_run, prepare
 from harness.pipeline.events import Observer
 from harness.pipeline.garbage import Garbage, Keep, collect_garbage
@@ -47,16 +47,19 @@ def one_round(
     keep: Keep | None,
     observer: Observer,
     stop: threading.Event,
+    say: Callable[[str], None],
 ) -> Round:
-    """Go on with the round that was cut off, or begin the next one, until it has ended or `stop` is set."""
+    """Go on with the round that was cut off, or begin the next one, until it has ended or `stop` is set.
+
+    `say` is told why a round that was cut off is not gone on with.
+    """
     state = load_state(state_path)
     folder = store.home / "runs" / state.run
-    resumed = bool(state.run) and (folder / RECORD).is_file()
     picked: tuple[Picked, ...] = ()
-    if resumed:
-        asked = load_request(folder / REQUEST)
-        prepared, resumed = _as_before(asked, folder, store)
-    if not resumed:
+    cut_off = _cut_off(state, folder, store, say)
+    if cut_off is not None:
+        asked, prepared = cut_off
+    else:
         everything = prepare(request, store)
         picked = _pick(everything, store, batch, state.again or state.repeated)
         asked = replace(request, segments=tuple(entry.segment for entry in picked), fresh=True)
@@ -76,7 +79,7 @@ def one_round(
             observer=observer,
             stop=stop,
             priority=Priority.NIGHTLY,
-            before=load_run(folder) if resumed else None,
+            before=None if cut_off is None else load_run(folder),
         )
     _mark_replayed(prepared, record, store)
     if not record.interrupted:
@@ -86,20 +89,29 @@ def one_round(
         folder,
         record,
         picked,
-        resumed,
+        cut_off is not None,
         _not_reproduced(prepared, record, state.traces),
         None if keep is None else collect_garbage(store, keep),
     )
 
 
-def _as_before(request: Request, folder: Path, store: Store) -> tuple[Prepared, bool]:
-    """What the run that was cut off asked; not to be gone on with when that cannot be asked any more."""
-    prepared = prepare(request, store)
+def _cut_off(
+    state: NightState, folder: Path, store: Store, say: Callable[[str], None]
+) -> tuple[Request, Prepared] | None:
+    """What the round that was cut off asked; None when there is none, or when that cannot be asked any more.
+
+    It is given up then, whatever the reason: a model that was deleted since would hold up every later round.
+    """
+    if not state.run or not (folder / RECORD).is_file():
+        return None
     try:
+        asked = load_request(folder / REQUEST)
+        prepared = prepare(asked, store)
         check_same_run(load_run(folder), prepared)
-    except ConfigError:
-        return prepared, False
-    return prepared, True
+    except ClosetError as error:
+        say(f"round {state.number} ({state.run}) is given up: {error}")
+        return None
+    return asked, prepared
 
 
 def failed_by_devices(record: RunRecord, repeated: Collection[str]) -> tuple[str, ...]:

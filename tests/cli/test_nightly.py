@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
@@ -103,6 +104,39 @@ def test_a_round_that_is_gone_on_with_is_held_against_what_was_there_when_it_beg
     assert (after["resumed"], after["round"]) == (True, 1)
     assert after["not_reproduced"] == [*jobs][:1]
     assert after["duration_s"] > first["duration_s"], "all its parts count"
+
+
+@pytest.fixture
+def buggy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever is replayed provokes a bug of the harness, at once."""
+
+    def broken(*_: object, **__: object) -> NoReturn:
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr("harness.pipeline.Replays", broken)
+
+
+@pytest.mark.usefixtures("buggy")
+def test_a_round_that_cannot_be_asked_again_is_given_up(night: Desk) -> None:
+    (entry,) = rounds(night.closet("nightly", night.suite, "--batch", 1, "--rounds", 1, "--json")[1])
+    state_path = next((night.folder / ".closet" / "nightly").glob("*.json"))
+    for spoil in (
+        lambda run: change(run / "request.json", candidate=[{"replayer": "", "path": "/gone"}]),
+        lambda run: change(run / "request.json", segments=["no/such/0"]),
+        lambda run: (run / "request.json").write_text("{"),
+        lambda run: (run / "record.json").write_text("{"),
+    ):
+        number, run = entry["round"], Path(entry["run"])
+        state_path.write_text(json.dumps({"number": number, "run": run.name}))
+        spoil(run)
+        code, out, err = night.closet("nightly", night.suite, "--batch", 1, "--rounds", 1, "--json")
+        assert f"round {number} ({run.name}) is given up: " in err
+        (entry,) = rounds(out)
+        assert (code, entry["round"], entry["resumed"]) == (ExitCode.HARNESS_BUG, number + 1, False)
+
+
+def change(path: Path, **values: object) -> None:
+    path.write_text(json.dumps(json.loads(path.read_text()) | values))
 
 
 def test_what_devices_failed_is_due_once_more_and_only_once() -> None:
