@@ -17,7 +17,7 @@ from harness.cli.streams import complain, progress_console
 from harness.errors import ExitCode
 from harness.pipeline.garbage import Keep
 from harness.pipeline.nightly import keep_replaying, render_round
-from harness.pipeline.nightly_round import Round
+from harness.pipeline.nightly_round import Round, broke_off
 from harness.verdict import gate
 
 
@@ -94,6 +94,7 @@ def _json_line(ended: Round) -> str:
             "counts": {verdict.value: count for verdict, count in decided.counts.items()},
             "exit_code": int(decided.exit_code),
             "reason": decided.reason,
+            "broke_off": broke_off(ended.record),
             "not_reproduced": ended.not_reproduced,
             "garbage": None if ended.garbage is None else dataclasses.asdict(ended.garbage),
             "duration_s": ended.record.duration_s,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import shutil
 import threading
 import time
 from collections.abc import Callable, Collection, Mapping
@@ -69,18 +70,24 @@ def one_round(
         due = frozenset(state.again or state.repeated)
         repeated = tuple(entry.segment for entry in picked if entry.segment in due)
         state = NightState(state.number + 1, folder.name, repeated=repeated, traces=traces)
-        state.write(state_path)
-    with alone_in(folder):
-        record = execute_run(
-            asked,
-            prepared,
-            store,
-            folder=folder,
-            observer=observer,
-            stop=stop,
-            priority=Priority.NIGHTLY,
-            before=None if cut_off is None else load_run(folder),
-        )
+    try:
+        if cut_off is None:
+            state.write(state_path)
+        with alone_in(folder):
+            record = execute_run(
+                asked,
+                prepared,
+                store,
+                folder=folder,
+                observer=observer,
+                stop=stop,
+                priority=Priority.NIGHTLY,
+                before=None if cut_off is None else load_run(folder),
+            )
+    except (ClosetError, OSError):
+        if not (folder / RECORD).is_file():  # no run yet, and nobody would ever remove it
+            shutil.rmtree(folder, ignore_errors=True)
+        raise
     _mark_replayed(prepared, record, store)
     if not record.interrupted:
         NightState(state.number, again=failed_by_devices(record, state.repeated)).write(state_path)
@@ -162,9 +169,19 @@ def _facts(everything: Prepared, store: Store) -> Mapping[str, Candidate]:
 
 
 def _mark_replayed(prepared: Prepared, record: RunRecord, store: Store) -> None:
-    """Also what ended in an error: it comes again in its turn, and does not hold up the others."""
+    """Also what ended in an error: it comes again in its turn, and does not hold up the others.
+
+    A bug of ours ends a round before much of it is judged. Whatever provoked it would be picked first, and end the
+    round, for ever; so all that was picked counts.
+    """
+    everything = broke_off(record)
     with open_shelf(store.home, prepared.fleet) as shelf:
-        shelf.mark_replayed([result.name for result in record.results if result.error != NOT_RUN])
+        shelf.mark_replayed([result.name for result in record.results if everything or result.error != NOT_RUN])
+
+
+def broke_off(record: RunRecord) -> bool:
+    """Whether a bug of ours, and nobody's stop, ended the round: then all that was picked counts as replayed."""
+    return bool(record.harness_error) and not record.interrupted
 
 
 def _not_reproduced(prepared: Prepared, record: RunRecord, before: Mapping[str, str]) -> tuple[str, ...]:

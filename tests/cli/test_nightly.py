@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -14,6 +15,7 @@ from typing import NoReturn
 import pytest
 
 from harness.errors import DataError, ExitCode, UnreachableError
+from harness.files import write_text
 from harness.pipeline.nightly_round import failed_by_devices
 from harness.verdict import JobResult, RunRecord, Verdict
 from tests.cli.conftest import Desk
@@ -133,6 +135,37 @@ def test_a_round_that_cannot_be_asked_again_is_given_up(night: Desk) -> None:
         assert f"round {number} ({run.name}) is given up: " in err
         (entry,) = rounds(out)
         assert (code, entry["round"], entry["resumed"]) == (ExitCode.HARNESS_BUG, number + 1, False)
+
+
+@pytest.mark.usefixtures("buggy")
+def test_a_round_that_finds_no_room_leaves_nothing_and_is_tried_again(
+    night: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    full = iter([OSError(errno.ENOSPC, "No space left on device")])
+
+    def write(path: Path, content: str) -> None:
+        for error in full:
+            raise error
+        write_text(path, content)
+
+    monkeypatch.setattr("harness.pipeline.write_text", write)
+    monkeypatch.setattr("harness.pipeline.nightly._FIRST_PAUSE_S", 0.0)
+    _, out, err = night.closet("nightly", night.suite, "--batch", 1, "--rounds", 1, "--json")
+    assert "closet: this machine refused: No space left on device" in err
+    (entry,) = rounds(out)
+    assert list((night.folder / ".closet" / "runs").iterdir()) == [Path(entry["run"])]
+
+
+@pytest.mark.usefixtures("buggy")
+def test_what_provokes_a_bug_of_ours_comes_again_in_its_turn(night: Desk) -> None:
+    code, out, _ = night.closet("nightly", night.suite, "--batch", 1, "--rounds", 4, "--json")
+    told = rounds(out)
+    assert code == ExitCode.HARNESS_BUG
+    assert [entry["broke_off"] for entry in told] == [True] * 4
+    seen = [picked["segment"] for entry in told for picked in entry["picked"]]
+    assert (len(set(seen[:3])), seen[3]) == (3, seen[0])
+    _, out, _ = night.closet("nightly", night.suite, "--batch", 1, "--rounds", 1)
+    assert "all of it waits for its next turn" in out
 
 
 def change(path: Path, **values: object) -> None:
