@@ -17,6 +17,7 @@ import pytest
 from harness.errors import DataError, ExitCode, UnreachableError
 from harness.files import write_text
 from harness.pipeline.nightly_round import failed_by_devices
+from harness.pipeline.nightly_state import alone
 from harness.verdict import JobResult, RunRecord, Verdict
 from tests.cli.conftest import Desk
 
@@ -197,11 +198,6 @@ def test_room_is_made_and_mistakes_are_told_at_once(night: Desk) -> None:
 
 
 def test_one_night_a_suite(night: Desk) -> None:
-    folder = night.folder / ".closet" / "nightly"
-    folder.mkdir(parents=True)
-    import fcntl  # noqa: PLC0415
-
-    with (folder / f"{night.suite.stem}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with alone(night.folder / ".closet", night.suite):
         code, _, err = night.closet("nightly", night.suite, "--rounds", 1)
     assert (code, "another program replays this suite already" in err) == (ExitCode.USAGE, True)

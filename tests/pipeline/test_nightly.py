@@ -15,7 +15,8 @@ from harness.pipeline import nightly
 from harness.pipeline.garbage import Garbage, Keep
 from harness.pipeline.nightly import keep_replaying
 from harness.pipeline.nightly_round import Round
-from harness.pipeline.request import Request
+from harness.pipeline.nightly_state import NightState, alone, load_state
+from harness.pipeline.request import Request, render_request
 from harness.store import Store
 from harness.verdict import RunRecord
 
@@ -83,6 +84,40 @@ def test_mistakes_end_it_on_the_first_round_only(night):
 def test_a_bug_ends_it_whenever_it_comes(night):
     with pytest.raises(OSError, match="Bad file descriptor"):
         night(None, OSError(errno.EBADF, "Bad file descriptor"), None)
+
+
+def test_suites_of_one_name_in_two_folders_have_nights_of_their_own(tmp_path):
+    with (
+        alone(tmp_path, tmp_path / "a" / "nightly.yaml") as one,
+        alone(tmp_path, tmp_path / "b" / "nightly.yaml") as other,
+    ):
+        NightState(3, "2026-11-21-001").write(one)
+        assert load_state(other) == NightState()
+    with (
+        alone(tmp_path, tmp_path / "a" / "nightly.yaml") as again,
+        pytest.raises(ConfigError, match="another program replays this suite"),
+        alone(tmp_path, tmp_path / "c" / ".." / "a" / "nightly.yaml"),
+    ):
+        pass
+    assert load_state(again) == NightState(3, "2026-11-21-001")
+
+
+def test_a_state_under_the_bare_name_goes_to_the_suite_of_its_run_and_once(tmp_path):
+    suite, other = tmp_path / "a" / "nightly.yaml", tmp_path / "b" / "nightly.yaml"
+    old = tmp_path / "nightly" / "nightly.json"
+    state = NightState(7, "2026-11-21-001", repeated=("d/l/0",), traces={"job": "0" * 64})
+    run = tmp_path / "runs" / state.run
+    run.mkdir(parents=True)
+    (run / "request.json").write_text(render_request(Request(suite)))
+    state.write(old)
+    with alone(tmp_path, other) as path:
+        assert load_state(path) == NightState()
+    with alone(tmp_path, suite) as path:
+        assert load_state(path) == state
+        assert not old.exists()
+    NightState(8).write(old)
+    with alone(tmp_path, other) as path:
+        assert load_state(path) == NightState(), "nothing says whose it is"
 
 
 def test_the_service_is_started_again_whatever_it_ended_with():
