@@ -33,7 +33,7 @@ from harness.verdict import gate
     "--batch", default=24, show_default=True, type=click.IntRange(min=1), help="Segments a round; each round is a run."
 )
 @click.option("--rounds", type=click.IntRange(min=1), help="End after so many. Default: never.")
-@click.option("--budget", metavar="SIZE", help="Keep store and runs within this: 500MB, 200GB, 1TB.")
+@click.option("--budget", metavar="SIZE", help="Keep store, runs and emulated workers within this: 500MB, 200GB, 1TB.")
 @click.option("--keep-runs", default=100, show_default=True, type=click.IntRange(min=1), help="Newest runs that stay.")
 @json_option
 @click.pass_obj

@@ -2,8 +2,9 @@
 
 Needed are: traces that are accepted as baseline on any branch, and those they replaced last; what a recent run names;
 the newest evidence of each quarantined trial, and the run that holds it. What was used within the last day stays as
-well: another run may be about to name it. Everything else may go, and goes only as far as the budget asks. What a
-killed program left half done goes in any case.
+well: another run may be about to name it. Everything else may go, and goes only as far as the budget asks: first
+what emulated workers keep of what they were sent, which is only copies. What a killed program left half done goes in
+any case.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.errors import ClosetError
-from harness.pipeline.runs import LOCK, RECORD, load_run, run_order
+from harness.pipeline.runs import EMULATED, LOCK, RECORD, load_run, run_order
 from harness.store import MAIN, Store, sweep_halves
 from harness.verdict import JobResult, RunRecord, Verdict
 
@@ -41,7 +42,8 @@ class Keep:
 class Garbage:
     """What went, or would go. `kept_bytes` is what is left; more than the budget when all of it is needed.
 
-    `halves`: files and folders that a killed program left half done.
+    `halves`: files and folders that a killed program left half done. `caches`: runs' emulated workers that let go of
+    their copies.
     """
 
     blobs: int
@@ -50,6 +52,7 @@ class Garbage:
     kept_bytes: int
     budget_bytes: int
     halves: int = 0
+    caches: int = 0
 
     @property
     def over_budget(self) -> bool:
@@ -78,14 +81,19 @@ def collect_garbage(store: Store, keep: Keep, *, dry_run: bool = False, now_s: f
     needed, evidence = _needed(store, folders, recent, keep)
     blobs = [_Piece(used_s, path, size) for path, size, used_s in _blobs(store.blobs.folder)]
     runs = {folder: _folder_bytes(folder) for folder in folders}
-    total = sum(piece.size_bytes for piece in blobs) + sum(runs.values())
+    caches = {folder: _cached_bytes(folder) for folder in (store.home / EMULATED).glob("*") if folder.is_dir()}
+    total = sum(piece.size_bytes for piece in blobs) + sum(runs.values()) + sum(caches.values())
     pieces = [
         _Piece(used_s, folder, runs[folder])
         for folder in older
         if folder not in evidence and (used_s := _used_s(folder)) is not None
     ]
     pieces += [piece for piece in blobs if piece.path.name not in needed and piece.used_s < now_s - keep.used_within_s]
-    freed = blobs_gone = runs_gone = 0
+    freed = blobs_gone = runs_gone = caches_gone = 0
+    for folder, size_bytes in caches.items():
+        if total - freed > keep.budget_bytes and size_bytes and _empty_cache(folder, dry_run=dry_run):
+            freed += size_bytes
+            caches_gone += 1
     for piece in sorted(pieces, key=lambda piece: (piece.used_s, piece.path.name)):
         if total - freed <= keep.budget_bytes:
             break
@@ -94,7 +102,7 @@ def collect_garbage(store: Store, keep: Keep, *, dry_run: bool = False, now_s: f
             freed += piece.size_bytes
             runs_gone += is_run
             blobs_gone += not is_run
-    return Garbage(blobs_gone, runs_gone, freed, total - freed, keep.budget_bytes, halves)
+    return Garbage(blobs_gone, runs_gone, freed, total - freed, keep.budget_bytes, halves, caches_gone)
 
 
 def _needed(store: Store, folders: list[Path], recent: list[Path], keep: Keep) -> tuple[set[str], set[Path]]:
@@ -177,6 +185,35 @@ def _folder_bytes(folder: Path) -> int:
                 state = Path(at, name).lstat()
                 total += state.st_size if stat.S_ISREG(state.st_mode) and state.st_nlink == 1 else 0
     return total
+
+
+def _cached(folder: Path) -> Iterator[Path]:
+    """Where the emulated workers of a run keep copies of what they were sent, and what jobs put by there."""
+    yield from (cache for name in ("blobs", "cache") for cache in folder.glob(f"*/closet/{name}"))
+
+
+def _cached_bytes(folder: Path) -> int:
+    return sum(_folder_bytes(cache) for cache in _cached(folder))
+
+
+def _empty_cache(folder: Path, *, dry_run: bool) -> bool:
+    """Have emulated workers forget what they were sent, unless a run holds them. Their keys and epochs stay."""
+    try:
+        lock = (folder / LOCK).open("a")
+    except FileNotFoundError:
+        return False  # never held, so not one of a run
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        for cache in () if dry_run else _cached(folder):
+            for entry in cache.iterdir():
+                if entry.is_dir():
+                    shutil.rmtree(entry, ignore_errors=True)
+                else:
+                    entry.unlink(missing_ok=True)
+    return True
 
 
 def _remove_run(folder: Path) -> bool:

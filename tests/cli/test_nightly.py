@@ -191,6 +191,9 @@ def test_room_is_made_and_mistakes_are_told_at_once(night: Desk) -> None:
     assert code == ExitCode.NO_VERDICT, err
     assert "what is needed is more than the budget" in out.splitlines()[-1]
     assert len(list((night.folder / ".closet" / "runs").iterdir())) == 1, "the older run was let go"
+    caches = list((night.folder / ".closet" / "emulated").glob("*/*/closet/blobs"))
+    assert caches
+    assert not any(list(cache.iterdir()) for cache in caches), "copies of what the store and the recordings have"
     assert night.closet("nightly", night.suite, "--budget", "much", "--rounds", 1)[0] == ExitCode.USAGE
     night.suite.write_text(night.suite.read_text() + "unknown: 1\n")
     code, _, err = night.closet("nightly", night.suite, "--rounds", 1)

@@ -170,6 +170,26 @@ def test_a_run_that_is_being_written_stays(store):
     assert not folder.exists()
 
 
+def test_copies_that_emulated_workers_keep_count_and_go_first_unless_a_run_holds_them(store):
+    digest = put(store, "trace", 90)
+    for number in ("0", "1"):
+        worker = store.home / "emulated" / number / "emulated-01" / "closet"
+        for name in ("blobs/ab", "cache/pictures/ab", "epochs"):
+            (worker / name).parent.mkdir(parents=True, exist_ok=True)
+            (worker / name).write_bytes(bytes(SIZE))
+        (worker.parents[1] / "lock").touch()
+    assert collect_garbage(store, Keep(5 * SIZE), now_s=NOW_S).kept_bytes == 5 * SIZE
+    with (store.home / "emulated" / "0" / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        for dry_run in (True, False):
+            gone = collect_garbage(store, Keep(4 * SIZE), dry_run=dry_run, now_s=NOW_S)
+            assert (gone.caches, gone.blobs, gone.freed_bytes, gone.kept_bytes) == (1, 0, 2 * SIZE, 3 * SIZE)
+    left = [str(path.relative_to(store.home / "emulated")) for path in store.home.glob("emulated/*/*/closet/**/ab")]
+    assert sorted(left) == ["0/emulated-01/closet/blobs/ab", "0/emulated-01/closet/cache/pictures/ab"]
+    assert len([*store.home.glob("emulated/*/*/closet/epochs")]) == 2
+    assert store.has(digest)
+
+
 def test_what_is_put_or_found_again_counts_as_used(store):
     digest = put(store, "trace", 90)
     store.remember_trace("job", digest, {})
