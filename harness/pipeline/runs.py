@@ -19,8 +19,6 @@ REQUEST = "request.json"
 JUNIT = "junit.xml"
 SUMMARY = "summary.txt"
 LOCK = "lock"
-EMULATED = "emulated"
-"""Below the closet's home: a folder for each run at a time that brings emulated workers, held by its own lock."""
 
 
 def closet_home(environment: Mapping[str, str] = os.environ) -> Path:
