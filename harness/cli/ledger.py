@@ -231,7 +231,12 @@ def sync() -> None:
     "  closet baselines gc --budget 50GB --dry-run\n"
     "  closet baselines gc --budget 50GB --keep-runs 60",
 )
-@click.option("--budget", required=True, metavar="SIZE", help="How much store and runs may take: 500MB, 50GB, 1TB.")
+@click.option(
+    "--budget",
+    required=True,
+    metavar="SIZE",
+    help="How much store, runs and emulated workers may take: 500MB, 50GB, 1TB.",
+)
 @click.option("--keep-runs", default=30, show_default=True, type=click.IntRange(min=1), help="Newest runs that stay.")
 @click.option(
     "--keep-replaced", default=1, show_default=True, type=click.IntRange(min=0), help="Replaced baselines that stay."
@@ -254,6 +259,8 @@ def gc(budget: str, keep_runs: int, keep_replaced: int, dry_run: bool, as_json: 
             f"{gone.blobs} traces and {gone.runs} runs {verb}, {gone.freed_bytes / 1e6:.1f} MB; "
             f"{gone.kept_bytes / 1e6:.1f} MB stay"
         )
+        if gone.caches:
+            click.echo(f"emulated workers of {gone.caches} runs: the copies they kept {verb} too")
         if gone.halves:
             click.echo(f"{gone.halves} temporary files that killed programs left are gone too")
         if gone.over_budget:

@@ -14,9 +14,10 @@ from harness.cli.live import Watch
 from harness.cli.options import json_option, make_request, open_store, shown_path, suite_options
 from harness.cli.stopping import stopping
 from harness.cli.streams import complain, progress_console
-from harness.errors import ClosetError, ExitCode
+from harness.errors import ExitCode
 from harness.pipeline.garbage import Keep
-from harness.pipeline.nightly import Round, keep_replaying, render_round
+from harness.pipeline.nightly import keep_replaying, render_round
+from harness.pipeline.nightly_round import Round, broke_off
 from harness.verdict import gate
 
 
@@ -32,7 +33,7 @@ from harness.verdict import gate
     "--batch", default=24, show_default=True, type=click.IntRange(min=1), help="Segments a round; each round is a run."
 )
 @click.option("--rounds", type=click.IntRange(min=1), help="End after so many. Default: never.")
-@click.option("--budget", metavar="SIZE", help="Keep store and runs within this: 500MB, 200GB, 1TB.")
+@click.option("--budget", metavar="SIZE", help="Keep store, runs and emulated workers within this: 500MB, 200GB, 1TB.")
 @click.option("--keep-runs", default=100, show_default=True, type=click.IntRange(min=1), help="Newest runs that stay.")
 @json_option
 @click.pass_obj
@@ -61,8 +62,9 @@ def nightly(
     keep = None if budget is None else Keep(parse_size(budget), keep_runs)
     codes: list[ExitCode] = []
 
-    def told(error: ClosetError, pause_s: float) -> None:
-        complain(f"closet: {error}\ncloset: tried again in {pause_s:.0f} s")
+    def say(text: str) -> None:
+        for line in text.splitlines():
+            complain(f"closet: {line}")
 
     with stopping("ending the remote jobs; the next start goes on") as stop:
         for ended in keep_replaying(
@@ -72,7 +74,7 @@ def nightly(
             rounds=rounds,
             keep=keep,
             observed=lambda: Watch(progress_console()),
-            complain=told,
+            say=say,
             stop=stop,
         ):
             click.echo(_json_line(ended) if as_json else render_round(ended, folder=shown_path(ended.folder)))
@@ -92,6 +94,7 @@ def _json_line(ended: Round) -> str:
             "counts": {verdict.value: count for verdict, count in decided.counts.items()},
             "exit_code": int(decided.exit_code),
             "reason": decided.reason,
+            "broke_off": broke_off(ended.record),
             "not_reproduced": ended.not_reproduced,
             "garbage": None if ended.garbage is None else dataclasses.asdict(ended.garbage),
             "duration_s": ended.record.duration_s,

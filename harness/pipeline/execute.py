@@ -36,12 +36,15 @@ from harness.errors import ClosetError, ProductCrashError
 from harness.pipeline.canary import with_canary
 from harness.pipeline.collect import Replayed, collect
 from harness.pipeline.events import Observer
+from harness.pipeline.runs import LOCK
 from harness.pipeline.shelf import open_shelf
 from harness.pipeline.upkeep import make_upkeep
 from harness.replay.models import FEATURES_TRACE
 from harness.store import Store
 
 JOB_FORMAT = 1
+EMULATED = "emulated"
+"""Below the closet's home: a folder for each run at a time that brings emulated workers, held by its own lock."""
 _NOTHING_CHOSEN: Mapping[DeviceKind, RuntimeChoice] = MappingProxyType({})
 
 
@@ -201,9 +204,9 @@ def emulated_devices(count: int, home: Path, host: str = "") -> Iterator[tuple[D
         yield ()
         return
     for number in itertools.count():
-        folder = home / "emulated" / str(number)
+        folder = home / EMULATED / str(number)
         folder.mkdir(parents=True, exist_ok=True)
-        with (folder / "lock").open("w") as lock:
+        with (folder / LOCK).open("w") as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:

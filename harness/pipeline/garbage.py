@@ -1,21 +1,27 @@
 """Room on the orchestrator: which blobs and runs nobody needs any more, and letting go of them, oldest first.
 
 Needed are: traces that are accepted as baseline on any branch, and those they replaced last; what a recent run names;
-the newest evidence of each quarantined trial. What was used within the last day stays as well: another run may be
-about to name it. Everything else may go, and goes only as far as the budget asks. What a killed program left half
-done goes in any case.
+the newest evidence of each quarantined trial, and the run that holds it. What was used within the last day stays as
+well: another run may be about to name it. Everything else may go, and goes only as far as the budget asks: first
+what emulated workers keep of what they were sent, which is only copies. What a killed program left half done goes in
+any case.
 """
 
 from __future__ import annotations
 
+import errno
 import fcntl
+import os
 import shutil
+import stat
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from harness.errors import ClosetError
+from harness.pipeline.execute import EMULATED
 from harness.pipeline.runs import LOCK, RECORD, load_run, run_order
 from harness.store import MAIN, Store, sweep_halves
 from harness.verdict import JobResult, RunRecord, Verdict
@@ -37,7 +43,8 @@ class Keep:
 class Garbage:
     """What went, or would go. `kept_bytes` is what is left; more than the budget when all of it is needed.
 
-    `halves`: files and folders that a killed program left half done.
+    `halves`: files and folders that a killed program left half done. `caches`: runs' emulated workers that let go of
+    their copies.
     """
 
     blobs: int
@@ -46,6 +53,7 @@ class Garbage:
     kept_bytes: int
     budget_bytes: int
     halves: int = 0
+    caches: int = 0
 
     @property
     def over_budget(self) -> bool:
@@ -71,13 +79,22 @@ def collect_garbage(store: Store, keep: Keep, *, dry_run: bool = False, now_s: f
     halves = 0 if dry_run else sum(sweep_halves(store.home / name, now_s) for name in ("store", "runs"))
     folders = _runs(store.home)
     recent, older = folders[: keep.runs], folders[keep.runs :]
-    needed = _needed(store, recent, keep)
+    needed, evidence = _needed(store, folders, recent, keep)
     blobs = [_Piece(used_s, path, size) for path, size, used_s in _blobs(store.blobs.folder)]
     runs = {folder: _folder_bytes(folder) for folder in folders}
-    total = sum(piece.size_bytes for piece in blobs) + sum(runs.values())
-    pieces = [_Piece((folder / RECORD).stat().st_mtime, folder, runs[folder]) for folder in older]
+    caches = {folder: _cached_bytes(folder) for folder in (store.home / EMULATED).glob("*") if folder.is_dir()}
+    total = sum(piece.size_bytes for piece in blobs) + sum(runs.values()) + sum(caches.values())
+    pieces = [
+        _Piece(used_s, folder, runs[folder])
+        for folder in older
+        if folder not in evidence and (used_s := _used_s(folder)) is not None
+    ]
     pieces += [piece for piece in blobs if piece.path.name not in needed and piece.used_s < now_s - keep.used_within_s]
-    freed = blobs_gone = runs_gone = 0
+    freed = blobs_gone = runs_gone = caches_gone = 0
+    for folder, size_bytes in caches.items():
+        if total - freed > keep.budget_bytes and size_bytes and _empty_cache(folder, dry_run=dry_run):
+            freed += size_bytes
+            caches_gone += 1
     for piece in sorted(pieces, key=lambda piece: (piece.used_s, piece.path.name)):
         if total - freed <= keep.budget_bytes:
             break
@@ -86,10 +103,15 @@ def collect_garbage(store: Store, keep: Keep, *, dry_run: bool = False, now_s: f
             freed += piece.size_bytes
             runs_gone += is_run
             blobs_gone += not is_run
-    return Garbage(blobs_gone, runs_gone, freed, total - freed, keep.budget_bytes, halves)
+    return Garbage(blobs_gone, runs_gone, freed, total - freed, keep.budget_bytes, halves, caches_gone)
 
 
-def _needed(store: Store, recent: list[Path], keep: Keep) -> set[str]:
+def _needed(store: Store, folders: list[Path], recent: list[Path], keep: Keep) -> tuple[set[str], set[Path]]:
+    """Digests of the traces that are needed, and the runs that hold the newest evidence of quarantined trials.
+
+    Those traces are known by nothing but the records of these runs: without them the next collection would let go of
+    the evidence.
+    """
     needed: set[str] = set()
     for branch in (MAIN, *store.baselines.branches()):
         needed |= {entry.trace_sha256 for entry in store.baselines.standing(branch)}
@@ -99,14 +121,17 @@ def _needed(store: Store, recent: list[Path], keep: Keep) -> set[str]:
     for digests in replaced.values():
         needed |= set(digests[-1 - keep.replaced :])
     quarantined: set[str] = set()
-    for folder in _runs(store.home):
+    evidence: set[Path] = set()
+    for folder in folders:
         record = _record(folder)
         for result in record.results if record is not None else ():
             newest = result.verdict is Verdict.QUARANTINED and result.name not in quarantined
-            quarantined |= {result.name} if newest else set()
+            if newest:
+                quarantined.add(result.name)
+                evidence.add(folder)
             if newest or folder in recent:
                 needed |= set(_named(result))
-    return needed
+    return needed, evidence
 
 
 def _named(result: JobResult) -> Iterator[str]:
@@ -122,7 +147,7 @@ def _record(folder: Path) -> RunRecord | None:
     """A run's record; one that cannot be read names nothing that could be looked at."""
     try:
         return load_run(folder)
-    except ClosetError:
+    except (ClosetError, FileNotFoundError):
         return None
 
 
@@ -141,23 +166,76 @@ def _blobs(folder: Path) -> Iterator[tuple[Path, int, float]]:
             yield path, state.st_size, state.st_mtime
 
 
+def _used_s(folder: Path) -> float | None:
+    """Unix time at which the run was written last; None when another collection was faster."""
+    try:
+        return (folder / RECORD).stat().st_mtime
+    except FileNotFoundError:
+        return None
+
+
 def _folder_bytes(folder: Path) -> int:
-    """Bytes that would be free without the folder: files shared with the store count there."""
-    states = [path.stat() for path in folder.rglob("*") if path.is_file()]
-    return sum(state.st_size for state in states if state.st_nlink == 1)
+    """Bytes that would be free without the folder: files shared with the store count there.
+
+    What a run at work, or another collection, removes meanwhile counts nothing.
+    """
+    total = 0
+    for at, _, names in os.walk(folder):
+        for name in names:
+            with suppress(FileNotFoundError):
+                state = Path(at, name).lstat()
+                total += state.st_size if stat.S_ISREG(state.st_mode) and state.st_nlink == 1 else 0
+    return total
 
 
-def _remove_run(folder: Path) -> bool:
-    """Remove a run's folder unless a program is at work on it."""
-    with (folder / LOCK).open("a") as lock:
+def _cached(folder: Path) -> Iterator[Path]:
+    """Where the emulated workers of a run keep copies of what they were sent, and what jobs put by there."""
+    yield from (cache for name in ("blobs", "cache") for cache in folder.glob(f"*/closet/{name}"))
+
+
+def _cached_bytes(folder: Path) -> int:
+    return sum(_folder_bytes(cache) for cache in _cached(folder))
+
+
+def _empty_cache(folder: Path, *, dry_run: bool) -> bool:
+    """Have emulated workers forget what they were sent, unless a run holds them. Their keys and epochs stay."""
+    try:
+        lock = (folder / LOCK).open("a")
+    except FileNotFoundError:
+        return False  # never held, so not one of a run
+    with lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             return False
+        for cache in () if dry_run else _cached(folder):
+            for entry in cache.iterdir():
+                if entry.is_dir():
+                    shutil.rmtree(entry, ignore_errors=True)
+                else:
+                    entry.unlink(missing_ok=True)
+    return True
+
+
+def _remove_run(folder: Path) -> bool:
+    """Remove a run's folder unless a program is at work on it, or somebody removed it before."""
+    try:
+        lock = (folder / LOCK).open("a")
+    except OSError as error:
+        # On a full disk no lock can be made; what needs none makes the room for it.
+        if error.errno not in {errno.ENOENT, errno.ENOSPC, errno.EDQUOT}:
+            raise
+        return False
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        removed = (folder / RECORD).is_file()
         # The record goes first: a folder without one is no run, whenever this is cut short.
         (folder / RECORD).unlink(missing_ok=True)
         shutil.rmtree(folder, ignore_errors=True)
-    return True
+    return removed
 
 
 def _remove_blob(piece: _Piece, unused_since_s: float) -> bool:

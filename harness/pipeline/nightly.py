@@ -6,45 +6,21 @@ begins to answer otherwise is found out. What a kill cut off is gone on with at 
 
 from __future__ import annotations
 
-import datetime
 import threading
-import time
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
-from pathlib import Path
 
-from harness.domain import Priority
-from harness.errors import ClosetError, ConfigError, NothingToRunError, from_description
-from harness.pipeline import execute_run, prepare
+from harness.errors import ClosetError, DataError, refused_here
 from harness.pipeline.events import Observer
-from harness.pipeline.garbage import Garbage, Keep, collect_garbage
-from harness.pipeline.nightly_state import NightState, alone, load_state
-from harness.pipeline.picking import Candidate, Picked, pick
-from harness.pipeline.prepare import Prepared
-from harness.pipeline.request import Request, load_request
-from harness.pipeline.resume import check_same_run
-from harness.pipeline.runs import RECORD, REQUEST, alone_in, load_run, new_run_folder
-from harness.pipeline.shelf import open_shelf
-from harness.recording.corpus import CORPUS_FILE, Corpus
+from harness.pipeline.garbage import Keep, collect_garbage
+from harness.pipeline.nightly_round import Round, broke_off, one_round
+from harness.pipeline.nightly_state import alone
+from harness.pipeline.request import Request
 from harness.store import Store
-from harness.verdict import NOT_RUN, RunRecord, gate
+from harness.verdict import gate
 
 _FIRST_PAUSE_S = 10.0
 _LONGEST_PAUSE_S = 600.0
-
-
-@dataclass(frozen=True, slots=True)
-class Round:
-    """One round that ended. `not_reproduced` are trials whose trace is not the one that an equal job gave before."""
-
-    number: int
-    folder: Path
-    record: RunRecord
-    picked: tuple[Picked, ...]
-    resumed: bool
-    not_reproduced: tuple[str, ...]
-    garbage: Garbage | None
 
 
 def keep_replaying(
@@ -55,26 +31,30 @@ def keep_replaying(
     rounds: int | None,
     keep: Keep | None,
     observed: Callable[[], AbstractContextManager[Observer]],
-    complain: Callable[[ClosetError, float], None],
+    say: Callable[[str], None],
     stop: threading.Event,
 ) -> Iterator[Round]:
     """Rounds of `batch` segments until `stop` is set or `rounds` have ended; each is yielded as it ends.
 
     Mistakes of the configuration are raised on the first round; later ones (a suite that is being edited, a folder that
-    is away) are told to `complain` with the pause that follows, and tried again. The same when a round judged nothing.
+    is away) are told to `say` with the pause that follows, and tried again. The same when this machine refused, on the
+    first round too, and when a round judged nothing. With `keep` room is made before each round and after it.
     """
     pauses = _pauses()
     done = 0
     with alone(store.home, request.suite) as state_path:
         while not stop.is_set() and (rounds is None or done < rounds):
             try:
+                if keep is not None:  # also when no round ever ends because there is no room for one
+                    collect_garbage(store, keep)
                 with observed() as observer:
-                    ended = _one_round(request, store, state_path, batch, keep, observer, stop)
-            except ClosetError as error:
-                if done == 0:
+                    ended = one_round(request, store, state_path, batch, keep, observer, stop, say)
+            except (ClosetError, OSError) as error:
+                refusal = _refusal(error)
+                if refusal is None and (done == 0 or isinstance(error, OSError)):
                     raise
                 pause_s = next(pauses)
-                complain(error, pause_s)
+                say(f"{refusal or error}\ntried again in {pause_s:.0f} s")
                 stop.wait(pause_s)
                 continue
             done += 1
@@ -85,128 +65,12 @@ def keep_replaying(
                 stop.wait(next(pauses))
 
 
-def _one_round(
-    request: Request,
-    store: Store,
-    state_path: Path,
-    batch: int,
-    keep: Keep | None,
-    observer: Observer,
-    stop: threading.Event,
-) -> Round:
-    state = load_state(state_path)
-    folder = store.home / "runs" / state.run
-    resumed = bool(state.run) and (folder / RECORD).is_file()
-    picked: tuple[Picked, ...] = ()
-    if resumed:
-        asked = load_request(folder / REQUEST)
-        prepared, resumed = _as_before(asked, folder, store)
-    if not resumed:
-        everything = prepare(request, store)
-        picked = _pick(everything, store, batch, state.again or state.repeated)
-        asked = replace(request, segments=tuple(entry.segment for entry in picked), fresh=True)
-        prepared = prepare(asked, store)
-        folder = new_run_folder(store.home, datetime.datetime.now(datetime.UTC).date())
-        traces = {job: found.sha256 for job in prepared.plan.jobs if (found := store.find_trace(job)) is not None}
-        due = frozenset(state.again or state.repeated)
-        repeated = tuple(entry.segment for entry in picked if entry.segment in due)
-        state = NightState(state.number + 1, folder.name, repeated=repeated, traces=traces)
-        state.write(state_path)
-    with alone_in(folder):
-        record = execute_run(
-            asked,
-            prepared,
-            store,
-            folder=folder,
-            observer=observer,
-            stop=stop,
-            priority=Priority.NIGHTLY,
-            before=load_run(folder) if resumed else None,
-        )
-    _mark_replayed(prepared, record, store)
-    if not record.interrupted:
-        NightState(state.number, again=failed_by_devices(record, state.repeated)).write(state_path)
-    return Round(
-        state.number,
-        folder,
-        record,
-        picked,
-        resumed,
-        _not_reproduced(prepared, record, state.traces),
-        None if keep is None else collect_garbage(store, keep),
-    )
-
-
-def _as_before(request: Request, folder: Path, store: Store) -> tuple[Prepared, bool]:
-    """What the run that was cut off asked; not to be gone on with when that cannot be asked any more."""
-    prepared = prepare(request, store)
-    try:
-        check_same_run(load_run(folder), prepared)
-    except ConfigError:
-        return prepared, False
-    return prepared, True
-
-
-def failed_by_devices(record: RunRecord, repeated: Collection[str]) -> tuple[str, ...]:
-    """Segments that nothing was judged of through no fault of their own, in the order of the record.
-
-    Their turn may be weeks away, so they come once more in the next round; once, so that they hold up nobody else's.
-    """
-    errors = [(str(result.segment), result.error) for result in record.results]
-    failed = [name for name, error in errors if error is not None and from_description(error).retry_elsewhere]
-    return tuple(name for name in dict.fromkeys(failed) if name not in repeated)
-
-
-def _pick(everything: Prepared, store: Store, batch: int, again: tuple[str, ...]) -> tuple[Picked, ...]:
-    names = [trial.name for trial in everything.plan.trials]
-    with open_shelf(store.home, everything.fleet) as shelf:
-        last = shelf.replayed(names)
-    segments: dict[str, list[float | None]] = {}
-    for trial in everything.plan.trials:
-        segments.setdefault(str(trial.segment), []).append(last.get(trial.name))
-    if not segments:
-        raise NothingToRunError("the suite plans nothing", where=str(everything.suite.path), remedy="see closet plan")
-    facts = _facts(everything, store)
-    candidates = [
-        replace(
-            facts.get(segment, Candidate(segment, None)),
-            last_s=None if None in seen else min(moment for moment in seen if moment is not None),
-        )
-        for segment, seen in segments.items()
-    ]
-    return pick(candidates, batch, now_s=time.time(), again=again)
-
-
-def _facts(everything: Prepared, store: Store) -> Mapping[str, Candidate]:
-    """What the corpus index knows of the segments' risk; one whose log cannot be read is an ordinary one."""
-    folders = [source.folder for source in everything.suite.routes if source.folder.is_dir()]
-    with Corpus(store.home / CORPUS_FILE) as corpus:
-        corpus.index(folders)
-        rows = corpus.find(columns=("segment", "soft_disables", "immediate_disables", "car"))
-    return {
-        str(row["segment"]): Candidate(
-            str(row["segment"]),
-            None,
-            int(row["soft_disables"] or 0) + int(row["immediate_disables"] or 0),
-            str(row["car"] or ""),
-        )
-        for row in rows
-    }
-
-
-def _mark_replayed(prepared: Prepared, record: RunRecord, store: Store) -> None:
-    """Also what ended in an error: it comes again in its turn, and does not hold up the others."""
-    with open_shelf(store.home, prepared.fleet) as shelf:
-        shelf.mark_replayed([result.name for result in record.results if result.error != NOT_RUN])
-
-
-def _not_reproduced(prepared: Prepared, record: RunRecord, before: Mapping[str, str]) -> tuple[str, ...]:
-    traces = {result.name: result.candidate_trace for result in record.results if result.candidate_trace}
-    return tuple(
-        trial.name
-        for trial in prepared.plan.trials
-        if trial.name in traces and before.get(trial.candidate.id, traces[trial.name]) != traces[trial.name]
-    )
+def _refusal(error: ClosetError | OSError) -> ClosetError | None:
+    """What to say when this machine refused, which passes: room is made, a disk comes back. None for anything else."""
+    refused = refused_here(error) if isinstance(error, OSError) else None
+    if refused is None:
+        return None
+    return DataError(refused.problem, where=refused.where, remedy="make room there, or mend the permissions")
 
 
 def _pauses() -> Iterator[float]:
@@ -230,6 +94,8 @@ def render_round(ended: Round, *, folder: str) -> str:
     seen += [f"longest unseen {longest_s / 86_400:.1f} days"] if longest_s is not None else []
     seen += [f"{again} once more after an error of devices"] if again else []
     notes = [f"{len(ended.not_reproduced)} not as at their last replay"] if ended.not_reproduced else []
+    if broke_off(ended.record):
+        notes.append("a bug of the harness broke it off: all of it waits for its next turn")
     if ended.garbage is not None and ended.garbage.freed_bytes:
         notes.append(f"{ended.garbage.freed_bytes / 1e6:.0f} MB let go")
     if ended.garbage is not None and ended.garbage.over_budget:

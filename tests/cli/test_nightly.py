@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -9,11 +10,14 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
 from harness.errors import DataError, ExitCode, UnreachableError
-from harness.pipeline.nightly import failed_by_devices
+from harness.files import write_text
+from harness.pipeline.nightly_round import failed_by_devices
+from harness.pipeline.nightly_state import alone
 from harness.verdict import JobResult, RunRecord, Verdict
 from tests.cli.conftest import Desk
 
@@ -105,6 +109,70 @@ def test_a_round_that_is_gone_on_with_is_held_against_what_was_there_when_it_beg
     assert after["duration_s"] > first["duration_s"], "all its parts count"
 
 
+@pytest.fixture
+def buggy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever is replayed provokes a bug of the harness, at once."""
+
+    def broken(*_: object, **__: object) -> NoReturn:
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr("harness.pipeline.Replays", broken)
+
+
+@pytest.mark.usefixtures("buggy")
+def test_a_round_that_cannot_be_asked_again_is_given_up(night: Desk) -> None:
+    (entry,) = rounds(night.closet("nightly", night.suite, "--batch", 1, "--rounds", 1, "--json")[1])
+    state_path = next((night.folder / ".closet" / "nightly").glob("*.json"))
+    for spoil in (
+        lambda run: change(run / "request.json", candidate=[{"replayer": "", "path": "/gone"}]),
+        lambda run: change(run / "request.json", segments=["no/such/0"]),
+        lambda run: (run / "request.json").write_text("{"),
+        lambda run: (run / "record.json").write_text("{"),
+    ):
+        number, run = entry["round"], Path(entry["run"])
+        state_path.write_text(json.dumps({"number": number, "run": run.name}))
+        spoil(run)
+        code, out, err = night.closet("nightly", night.suite, "--batch", 1, "--rounds", 1, "--json")
+        assert f"round {number} ({run.name}) is given up: " in err
+        (entry,) = rounds(out)
+        assert (code, entry["round"], entry["resumed"]) == (ExitCode.HARNESS_BUG, number + 1, False)
+
+
+@pytest.mark.usefixtures("buggy")
+def test_a_round_that_finds_no_room_leaves_nothing_and_is_tried_again(
+    night: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    full = iter([OSError(errno.ENOSPC, "No space left on device")])
+
+    def write(path: Path, content: str) -> None:
+        for error in full:
+            raise error
+        write_text(path, content)
+
+    monkeypatch.setattr("harness.pipeline.write_text", write)
+    monkeypatch.setattr("harness.pipeline.nightly._FIRST_PAUSE_S", 0.0)
+    _, out, err = night.closet("nightly", night.suite, "--batch", 1, "--rounds", 1, "--json")
+    assert "closet: this machine refused: No space left on device" in err
+    (entry,) = rounds(out)
+    assert list((night.folder / ".closet" / "runs").iterdir()) == [Path(entry["run"])]
+
+
+@pytest.mark.usefixtures("buggy")
+def test_what_provokes_a_bug_of_ours_comes_again_in_its_turn(night: Desk) -> None:
+    code, out, _ = night.closet("nightly", night.suite, "--batch", 1, "--rounds", 4, "--json")
+    told = rounds(out)
+    assert code == ExitCode.HARNESS_BUG
+    assert [entry["broke_off"] for entry in told] == [True] * 4
+    seen = [picked["segment"] for entry in told for picked in entry["picked"]]
+    assert (len(set(seen[:3])), seen[3]) == (3, seen[0])
+    _, out, _ = night.closet("nightly", night.suite, "--batch", 1, "--rounds", 1)
+    assert "all of it waits for its next turn" in out
+
+
+def change(path: Path, **values: object) -> None:
+    path.write_text(json.dumps(json.loads(path.read_text()) | values))
+
+
 def test_what_devices_failed_is_due_once_more_and_only_once() -> None:
     gone, damaged = UnreachableError("no answer").describe(), DataError("truncated").describe()
     results = [
@@ -123,6 +191,9 @@ def test_room_is_made_and_mistakes_are_told_at_once(night: Desk) -> None:
     assert code == ExitCode.NO_VERDICT, err
     assert "what is needed is more than the budget" in out.splitlines()[-1]
     assert len(list((night.folder / ".closet" / "runs").iterdir())) == 1, "the older run was let go"
+    caches = list((night.folder / ".closet" / "emulated").glob("*/*/closet/blobs"))
+    assert caches
+    assert not any(list(cache.iterdir()) for cache in caches), "copies of what the store and the recordings have"
     assert night.closet("nightly", night.suite, "--budget", "much", "--rounds", 1)[0] == ExitCode.USAGE
     night.suite.write_text(night.suite.read_text() + "unknown: 1\n")
     code, _, err = night.closet("nightly", night.suite, "--rounds", 1)
@@ -130,11 +201,6 @@ def test_room_is_made_and_mistakes_are_told_at_once(night: Desk) -> None:
 
 
 def test_one_night_a_suite(night: Desk) -> None:
-    folder = night.folder / ".closet" / "nightly"
-    folder.mkdir(parents=True)
-    import fcntl  # noqa: PLC0415
-
-    with (folder / f"{night.suite.stem}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with alone(night.folder / ".closet", night.suite):
         code, _, err = night.closet("nightly", night.suite, "--rounds", 1)
     assert (code, "another program replays this suite already" in err) == (ExitCode.USAGE, True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from harness.pipeline import garbage
 from harness.pipeline.garbage import Keep, collect_garbage
 from harness.pipeline.runs import LOCK, write_run
 from harness.store import Approval, Store
@@ -108,7 +110,42 @@ def test_what_is_needed_stays_whatever_the_budget(store):
     stay = (baseline, branch, second, named, quarantined, fresh)
     assert [store.has(digest) for digest in stay] == [True] * len(stay)
     assert [store.has(digest) for digest in (first, old, older_evidence)] == [False] * 3
-    assert sorted(folder.name for folder in (store.home / "runs").iterdir()) == ["2026-11-04-001"]
+    assert sorted(folder.name for folder in (store.home / "runs").iterdir()) == ["2026-11-02-001", "2026-11-04-001"]
+
+
+def test_evidence_of_what_is_quarantined_outlives_every_collection(store):
+    evidence = put(store, "evidence", 90)
+    folder = run(store, "2026-11-01-001", 80, evidence, verdict=Verdict.QUARANTINED)
+    run(store, "2026-11-02-001", 50)
+    for _ in range(2):
+        assert collect_garbage(store, Keep(0, runs=1), now_s=NOW_S).over_budget
+        assert (store.has(evidence), (folder / "record.json").is_file()) == (True, True)
+
+
+def test_what_others_remove_meanwhile_does_no_harm(store, monkeypatch):
+    # Another collection takes a run that was listed, and a live run a file of its own.
+    listed = [run(store, f"2026-11-0{day}-001", 90 - day) for day in (1, 2, 3)]
+    (listed[2] / "incoming").mkdir()
+    (listed[2] / "incoming" / "half").write_bytes(b"half")
+    found = garbage._runs
+
+    def then_others_remove(home: Path) -> list[Path]:
+        folders = found(home)
+        shutil.rmtree(listed[0], ignore_errors=True)
+        return folders
+
+    lstat = Path.lstat
+
+    def just_gone(path: Path) -> os.stat_result:
+        path.unlink()
+        return lstat(path)
+
+    monkeypatch.setattr(garbage, "_runs", then_others_remove)
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "lstat", lambda path: just_gone(path) if path.name == "half" else lstat(path))
+        gone = collect_garbage(store, Keep(0, runs=1), now_s=NOW_S)
+    assert gone.runs == 1, "only what this one removed"
+    assert [folder.exists() for folder in listed] == [False, False, True]
 
 
 def test_nothing_is_touched_by_a_dry_run(store):
@@ -131,6 +168,26 @@ def test_a_run_that_is_being_written_stays(store):
         assert collect_garbage(store, Keep(0, runs=1), now_s=NOW_S).runs == 0
     assert collect_garbage(store, Keep(0, runs=1), now_s=NOW_S).runs == 1
     assert not folder.exists()
+
+
+def test_copies_that_emulated_workers_keep_count_and_go_first_unless_a_run_holds_them(store):
+    digest = put(store, "trace", 90)
+    for number in ("0", "1"):
+        worker = store.home / "emulated" / number / "emulated-01" / "closet"
+        for name in ("blobs/ab", "cache/pictures/ab", "epochs"):
+            (worker / name).parent.mkdir(parents=True, exist_ok=True)
+            (worker / name).write_bytes(bytes(SIZE))
+        (worker.parents[1] / "lock").touch()
+    assert collect_garbage(store, Keep(5 * SIZE), now_s=NOW_S).kept_bytes == 5 * SIZE
+    with (store.home / "emulated" / "0" / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        for dry_run in (True, False):
+            gone = collect_garbage(store, Keep(4 * SIZE), dry_run=dry_run, now_s=NOW_S)
+            assert (gone.caches, gone.blobs, gone.freed_bytes, gone.kept_bytes) == (1, 0, 2 * SIZE, 3 * SIZE)
+    left = [str(path.relative_to(store.home / "emulated")) for path in store.home.glob("emulated/*/*/closet/**/ab")]
+    assert sorted(left) == ["0/emulated-01/closet/blobs/ab", "0/emulated-01/closet/cache/pictures/ab"]
+    assert len([*store.home.glob("emulated/*/*/closet/epochs")]) == 2
+    assert store.has(digest)
 
 
 def test_what_is_put_or_found_again_counts_as_used(store):
