@@ -45,7 +45,7 @@ class Server:
             (root / name).chmod(0o700)  # nobody else's, whatever the umask was when it was made
         self._cache = Cache(root, cache_bytes)
         self._jobs: dict[str, Job] = {}
-        self._device, self._onroad = device_root(), ""
+        self._device = device_root()
         self._ending = False
         self._lock, self._out_lock = threading.RLock(), threading.Lock()
 
@@ -95,12 +95,14 @@ class Server:
             time.sleep(_BEAT_S)
 
     def _give_way(self) -> None:
-        """When the car is switched on, end what runs: the device belongs to its driver from now on."""
-        before, self._onroad = self._onroad, onroad(self._device)
-        if self._onroad and not before:
+        """While the car is on, end what runs: the device belongs to its driver.
+
+        At every beat, because a job that began as the car was switched on was not there to be ended at the first.
+        """
+        if why := onroad(self._device):
             with self._lock:
                 for job in self._jobs.values():
-                    job.stop(refusal(self._onroad))
+                    job.stop(refusal(why))
 
     def _say(self, value: dict[str, Any]) -> None:
         """Write one line. When nobody listens any more, the end of the input says so too."""
