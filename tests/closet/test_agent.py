@@ -232,6 +232,7 @@ def test_what_a_killed_agent_left_is_ended_by_the_next(root: Path) -> None:
 def test_what_a_killed_agent_left_on_a_slot_is_ended_before_another_living_one_starts_there(root: Path) -> None:
     lost = Agent(root)
     with running(root) as other:
+        other.ask("hello", slots=1)  # what it sweeps at its start is over
         lost.start(1, "import signal; signal.signal(15, signal.SIG_IGN); " + SLEEPS)
         pid = lost.progress()["pid"]
         lost.process.kill()
