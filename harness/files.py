@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
@@ -62,6 +62,12 @@ def write_new_bytes(path: Path, content: bytes) -> None:
 def write_text(path: Path, content: str) -> None:
     """Put `content` at `path` as UTF-8, atomically."""
     write_bytes(path, content.encode())
+
+
+def remove_files(paths: Iterable[Path]) -> None:
+    """Remove files; one that is gone already is no error."""
+    for path in paths:
+        path.unlink(missing_ok=True)
 
 
 def _sync_folder(folder: Path) -> None:

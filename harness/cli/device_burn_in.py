@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 _BUSY_PAUSE_S = 5.0
 _SILENT_PAUSE_S = 1.0
+_MOST_NOT_RUN = 240  # in a row: with the pauses twenty minutes and more, longer than nearly every job
 
 
 @click.command(
@@ -46,7 +47,8 @@ def burn_in(name: str, hours: float | None, times: int | None, devices_file: Pat
 
     A new or mended device proves itself so, also while it is quarantined; others may use its slots in between. Without
     --hours and --times it takes as long as devices.yaml says (`burn_in: {hours: 12}`). Ctrl-C ends it with what was
-    measured. Exit code 3 when any canary failed, or none could be run.
+    measured; --times ends so too when the device is busy or driven for more than twenty minutes on end. Exit code 3
+    when any canary failed, or not as many as --times says could be run.
     """
     if hours is not None and times is not None:
         raise ConfigError("both --hours and --times", remedy="give one of them")
@@ -67,7 +69,8 @@ def burn_in(name: str, hours: float | None, times: int | None, devices_file: Pat
         echo_json({"device": name, "rate": figures.rate, **asdict(figures)})
     else:
         click.echo("\n".join(_lines(name, figures)))
-    return ExitCode.GATE_OPEN if figures.rounds and not figures.failures else ExitCode.NO_VERDICT
+    enough = len(rounds) == times or stop.is_set() if times is not None else bool(rounds)
+    return ExitCode.GATE_OPEN if enough and rounds and not figures.failures else ExitCode.NO_VERDICT
 
 
 def _loop(
@@ -77,6 +80,7 @@ def _loop(
     from harness.closet.burn_in import Round  # noqa: PLC0415 as above
 
     rounds: list[Round] = []
+    not_run = 0
     begin_s = time.monotonic()
     with ThreadPoolExecutor(1) as pool:
         while not stop.is_set() and (times is None or len(rounds) < times):
@@ -89,8 +93,16 @@ def _loop(
                 break
             if found.not_run:
                 complain(f"{device.name}: canary not run: {found.not_run}")
+                not_run += 1
+                if times is not None and not_run >= _MOST_NOT_RUN:
+                    complain(
+                        f"{device.name}: given up after {not_run} tries in a row without a canary (wait until the"
+                        " device is parked and no run has it, see closet devices; or give it a time with --hours)"
+                    )
+                    break
                 stop.wait(_BUSY_PAUSE_S)
                 continue
+            not_run = 0
             hottest = found.vitals.hottest if found.vitals else None
             rounds.append(Round(began_s, found.run_s, hottest[1] if hottest else None, found.canary_error))
             complain(_told(len(rounds), found))

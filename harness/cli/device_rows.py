@@ -120,9 +120,10 @@ def read_board(fleet: Fleet, shelf: Shelf) -> Board:
 
 
 def with_contact(board: Board, fleet: Fleet) -> Board:
-    """The same after connecting to every device of the fleet, several at a time."""
+    """The same after connecting to every device of the fleet that is not disabled, several at a time."""
     devices = {device.name: device for device in fleet.devices}
-    asked = [devices[row.name] for row in board.rows if row.name in devices]
+    left_alone = {row.name for row in board.rows if row.health.state is Health.DISABLED}  # in somebody's hands, maybe
+    asked = [devices[row.name] for row in board.rows if row.name in devices and row.name not in left_alone]
     with ThreadPoolExecutor(_CONTACTS) as pool:
         contacts = dict(
             zip((device.name for device in asked), pool.map(lambda d: _contact(d, fleet), asked), strict=True)

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
+from typing import TypeAlias
 
 from harness.closet.channel import LOST_AFTER_S
 from harness.closet.connections import Connections
@@ -43,6 +44,7 @@ from harness.closet.upkeep import Upkeep
 from harness.closet.work import HealthChanged, JobFinished, JobStarted, PoolEvent, Work, WorkOutcome
 from harness.domain import Device, Priority
 from harness.errors import ClosetError, ConfigError, ErrorDescription, UnreachableError
+from harness.files import remove_files
 from harness.shelf import Shelf
 from harness.verdict import NOT_RUN
 
@@ -50,6 +52,13 @@ _TICK_S = 0.25
 _END_S = 30.0
 
 _NO_UPKEEP = Upkeep()
+
+Judge: TypeAlias = Callable[[Work, str, Mapping[str, Path]], ErrorDescription | None]
+"""Given a work, the device it ran on and the files it left in out/: what another device may do better, if anything."""
+
+
+def _nothing_wrong(_work: Work, _device: str, _files: Mapping[str, Path]) -> None:
+    return None
 
 
 class Pool:
@@ -67,11 +76,12 @@ class Pool:
         max_attempts: int,
         lost_after_s: float,
         cache_bytes: int | None,
+        judge: Judge,
     ) -> None:
         refuse_twice("device", [device.name for device in devices])
         self._devices = {device.name: device for device in devices}
         self._blob_path, self._destination, self._on_event, self._stop = blob_path, destination, on_event, stop
-        self._upkeep, self._lost_after_s = upkeep, lost_after_s
+        self._upkeep, self._lost_after_s, self._judge = upkeep, lost_after_s, judge
         self._inbox: queue.SimpleQueue[Event | PoolEvent | BaseException] = queue.SimpleQueue()
         self._said: queue.SimpleQueue[PoolEvent | WorkOutcome | BaseException] = queue.SimpleQueue()
         self._closed = threading.Event()
@@ -215,9 +225,11 @@ class Pool:
         work = self._works[finish.work_id]
         files: Mapping[str, Path] = {}
         for attempt in finish.attempts:
-            found = self._files.pop((work.id, attempt.device, attempt.epoch), None)
-            if finish.error is None and attempt is finish.attempts[-1] and found is not None:
+            found = self._files.pop((work.id, attempt.device, attempt.epoch), {})
+            if attempt is finish.attempts[-1]:
                 files = found
+            else:
+                remove_files(found.values())
             self._remember(
                 work, attempt.device, attempt.started_s, attempt.ended_s, attempt.error.kind if attempt.error else ""
             )
@@ -251,9 +263,11 @@ class Pool:
             if error is None:
                 error = self._verified(device, came.files)
             self._remember(work, device.name, began_s, time.monotonic() - self._began, error.kind if error else "")
+        elif error is None:
+            self._files[work.id, device.name, tried.epoch] = came.files
+            error = self._judged(work, device, came.files)
         self._inbox.put(JobFinished(work.id, device.name, error))
         if error is None:
-            self._files[work.id, device.name, tried.epoch] = came.files
             self._inbox.put(WorkDone(device.name, tried.slot, tried.epoch, came.measurements, came.log_tail))
             return
         if error.kind == UnreachableError.__name__:
@@ -275,6 +289,12 @@ class Pool:
     def _verified(self, device: Device, files: Mapping[str, Path]) -> ErrorDescription | None:
         try:
             return self._upkeep.canaries[device.kind].verify(device, files)
+        except ClosetError as error:
+            return error.describe()
+
+    def _judged(self, work: Work, device: Device, files: Mapping[str, Path]) -> ErrorDescription | None:
+        try:
+            return self._judge(work, device.name, files)
         except ClosetError as error:
             return error.describe()
 
@@ -325,17 +345,30 @@ def open_pool(
     max_attempts: int = 3,
     lost_after_s: float = LOST_AFTER_S,
     cache_bytes: int | None = None,
+    judge: Judge = _nothing_wrong,
 ) -> Pool:
     """A pool over `devices` for the time of a `with`; what `submit` gives it ends in `outcomes`, each work once.
 
     `blob_path` says where the bytes of a digest lie here (it is called from several threads); results go below
-    `destination/<work id>/`. `on_event` is called in the caller's thread. When `stop` is set the remote jobs are killed
-    and what has not ended is reported as not run; leaving the block kills them too, and gives back every slot.
+    `destination/<work id>/`. `judge` is asked, from any thread, of every try whose command ran to its end: an error
+    that it finds in the files counts like one of the try. `on_event` is called in the caller's thread. When `stop` is
+    set the remote jobs are killed and what has not ended is reported as not run; leaving the block kills them too, and
+    gives back every slot.
     """
 
     def leasing(tell: Callable[[Event | ClosetError], None]) -> Leasing:
         return Leasing(shelf, devices, run=run, suite=suite, priority=priority, tell=tell)
 
     return Pool(
-        devices, leasing, blob_path, destination, on_event, stop, upkeep, max_attempts, lost_after_s, cache_bytes
+        devices,
+        leasing,
+        blob_path,
+        destination,
+        on_event,
+        stop,
+        upkeep,
+        max_attempts,
+        lost_after_s,
+        cache_bytes,
+        judge,
     )

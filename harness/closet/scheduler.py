@@ -328,7 +328,7 @@ class Scheduler:
         for item in self._waiting.hopeless():
             self._waiting.remove(item)
             reasons = [(bench.name, bench.why_not) for bench in item.able]
-            done.append(self._finish(item, reported_error(item.attempts) or nobody_left(item.work, reasons)))
+            done.append(self._finish(item, reported_error(item.attempts, nobody_left(item.work, reasons))))
         return done
 
     def _finish(self, item: Item, error: ErrorDescription | None) -> Finish:

@@ -89,17 +89,26 @@ def nobody_left(work: Work, reasons: Sequence[tuple[str, ErrorDescription]]) -> 
     )
 
 
-def reported_error(attempts: Sequence[Attempt]) -> ErrorDescription | None:
-    """What a work that failed is reported with: a crash first, then the first specific cause, then the first."""
-    failed = [attempt for attempt in attempts if attempt.error is not None]
-    crashes = [attempt for attempt in failed if is_crash(attempt)]
-    if len(crashes) > 1 and crashes[0].error is not None:
-        devices = sorted({attempt.device for attempt in crashes})
-        told = (
-            f"crashed on {' and on '.join(devices)}"
-            if len(devices) > 1
-            else f"crashed {len(crashes)} times on {devices[0]}, no other device could tell product from device"
-        )
-        return replace(crashes[0].error, problem=f"{crashes[0].error.problem}; {told}")
-    specific = [attempt for attempt in failed if attempt.error is not None and attempt.error.kind not in _GENERAL]
-    return next((attempt.error for attempt in (*crashes, *specific, *failed)), None)
+def reported_error(attempts: Sequence[Attempt], then: ErrorDescription | None = None) -> ErrorDescription | None:
+    """What a work that failed is reported with; `then` is why no further try could come, if that is known.
+
+    The first specific cause, else the first. A crash comes before them once it was seen twice; one that every other try
+    was too unwell to confirm is no more than a device's word, so that it is an error of the lab, which tells of it.
+    """
+    failed = [attempt.error for attempt in attempts if attempt.error is not None and not is_crash(attempt)]
+    specific = [error for error in failed if error.kind not in _GENERAL]
+    cause = next(iter((*specific, *failed)), then)
+    crashes = [(attempt.device, attempt.error) for attempt in attempts if attempt.error and is_crash(attempt)]
+    if not crashes:
+        return cause
+    device, crash = crashes[0]
+    devices = sorted({name for name, _ in crashes})
+    if len(devices) > 1:
+        return replace(crash, problem=f"{crash.problem}; crashed on {' and on '.join(devices)}")
+    if len(crashes) > 1:
+        told = f"crashed {len(crashes)} times on {device}, no other device could tell product from device"
+        return replace(crash, problem=f"{crash.problem}; {told}")
+    if cause is None:
+        return replace(crash, problem=f"{crash.problem}; crashed on {device}, no second try told product from device")
+    told = f"crashed on {device} ({crash.problem}), and no other try could tell product from device"
+    return replace(cause, problem=f"{told}: {cause.problem}")

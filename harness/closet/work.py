@@ -47,8 +47,9 @@ class Work:
 class WorkOutcome:
     """How one work ended. `files` is what it left in `out/`, copied here and checked by digest.
 
-    `error` is None when the command ran to its end on a device, whatever it then says in its files. Every try is in
-    `attempts`, the successful one last.
+    `error` is None when the command ran to its end on a device, and the pool's judge found nothing in its files that
+    another device may do better. Every try is in `attempts`, the successful one last; `files` are of the last one also
+    when it failed by what the judge found.
     """
 
     work_id: str

@@ -4,22 +4,27 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import astuple, dataclass, replace
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
+from harness.closet.answers import plain_text
+from harness.closet.ending import RESULT
 from harness.closet.work import WorkOutcome
 from harness.domain import ReplayJob, Task
 from harness.errors import (
     ConfigError,
     DataError,
     DeviceError,
+    DeviceTimeoutError,
     DeviceUnhealthyError,
     ErrorDescription,
     ProductCrashError,
+    StagingFailedError,
 )
-from harness.files import file_sha256
+from harness.files import file_sha256, remove_files
 from harness.pipeline.runtimes import changed_runtime
 from harness.redaction import known_secrets, redact, redact_error
 from harness.store import Store
@@ -32,6 +37,11 @@ _CLAIMED = frozenset(
     kind.__name__ for kind in (ConfigError, DataError, DeviceError, DeviceUnhealthyError, ProductCrashError)
 )
 _LARGEST = 1e300
+# What a result may say that is worth another device: that one is lost, or its lease, is not a worker's to say.
+_ELSEWHERE = frozenset(
+    kind.__name__
+    for kind in (DeviceError, DeviceTimeoutError, DeviceUnhealthyError, ProductCrashError, StagingFailedError)
+)
 _RESULT_BYTES = 4 << 20  # a worker is not trusted: no result says more than this
 _MEASURED = re.compile(r"[a-z0-9_]{1,64}|agreement(\.[A-Za-z0-9_]{1,64}){1,2}")  # of an event, by its name in the log
 _MOST_MEASURED = 1_000  # three for each event there is, with room
@@ -67,6 +77,24 @@ def collect(task: Task, outcome: WorkOutcome, store: Store, *, remember: bool = 
         yield replayed if replayed.error is None else replace(replayed, error=_told(replayed.error, known))
 
 
+def what_failed_here(task: Task, work_id: str, device: str, files: Mapping[str, Path]) -> ErrorDescription | None:
+    """What went wrong in a try that ran to its end and may go well on another device; None when nothing did.
+
+    A recording that cannot be used, say, is as it is everywhere. The words are fit to be shown and kept of the device.
+    """
+    outcome = WorkOutcome(work_id, files, None, (Attempt("", device, 0, 0.0, 0.0),))
+    try:
+        said = _load_result(outcome)
+    except ClosetError:
+        return None
+    for job in task.jobs:
+        error = _checked(job, said.get(job.id), outcome).error
+        if error is not None and error.kind in _ELSEWHERE:
+            told = _told(error, known_secrets())
+            return ErrorDescription(*(plain_text(words) for words in astuple(told)))
+    return None
+
+
 def _recorded(attempt: Attempt, known: tuple[str, ...]) -> Attempt:
     """An attempt as it is recorded. Of a log the end is kept, from the beginning of a line on."""
     limit = _TAIL if attempt.error is None else _TAIL_OF_FAILED
@@ -84,7 +112,7 @@ def _told(error: ErrorDescription, known: tuple[str, ...]) -> ErrorDescription:
 
 
 def _jobs(task: Task, outcome: WorkOutcome, store: Store, *, remember: bool) -> Iterator[Replayed]:
-    if outcome.error is not None:
+    if outcome.error is not None and RESULT not in outcome.files:
         for job in task.jobs:
             yield Replayed(job.id, "", outcome.error, outcome.attempts)
         return
@@ -94,11 +122,20 @@ def _jobs(task: Task, outcome: WorkOutcome, store: Store, *, remember: bool) -> 
         for job in task.jobs:
             yield Replayed(job.id, "", error.describe(), outcome.attempts)
         return
+    finally:
+        remove_files((outcome.files[RESULT],) if RESULT in outcome.files else ())  # the record has it without secrets
     for job in task.jobs:
-        yield _collect_job(job, said.get(job.id), outcome, store, remember=remember)
+        replayed = _checked(job, said.get(job.id), outcome)
+        if replayed.error is None:
+            yield _stored(job, replayed, outcome, store, remember=remember)
+        elif outcome.error is not None and replayed.error.kind in _ELSEWHERE:
+            yield replace(replayed, error=outcome.error)  # the first specific cause of all tries
+        else:
+            yield replayed
 
 
-def _collect_job(job: ReplayJob, said: Any, outcome: WorkOutcome, store: Store, *, remember: bool) -> Replayed:
+def _checked(job: ReplayJob, said: Any, outcome: WorkOutcome) -> Replayed:
+    """What came of one job, its trace not stored yet."""
     if not isinstance(said, dict):
         error = _unusable("the worker's result does not mention the job", job.id).describe()
         return Replayed(job.id, "", error, outcome.attempts)
@@ -113,10 +150,16 @@ def _collect_job(job: ReplayJob, said: Any, outcome: WorkOutcome, store: Store, 
         return Replayed(job.id, "", error, attempts)
     if (changed := changed_runtime(job, path, last.device)) is not None:
         return Replayed(job.id, "", changed, attempts)
-    blob = store.put_file(path, link=True)
+    return Replayed(job.id, said["trace_sha256"], None, attempts)
+
+
+def _stored(job: ReplayJob, replayed: Replayed, outcome: WorkOutcome, store: Store, *, remember: bool) -> Replayed:
+    """The job with its trace in the store. Where only another job of the task failed, its own last try went well."""
+    *earlier, last = replayed.attempts
+    blob = store.put_file(outcome.files[f"{job.id}.trace"], link=True)
     if remember:
         store.remember_trace(job.id, blob.sha256, {"device": last.device, "segment": str(job.segment)})
-    return Replayed(job.id, blob.sha256, None, attempts)
+    return replace(replayed, trace_sha256=blob.sha256, attempts=(*earlier, replace(last, error=None)))
 
 
 def _claimed(told: object) -> ErrorDescription:
@@ -147,15 +190,13 @@ def _numbers(measurements: object, known: tuple[str, ...]) -> dict[str, float]:
 
 
 def _load_result(outcome: WorkOutcome) -> dict[str, Any]:
-    path = outcome.files.get("result.json")
+    path = outcome.files.get(RESULT)
     if path is None:
         raise _unusable("the worker ended without result.json", outcome.work_id)
     if path.stat().st_size > _RESULT_BYTES:
         raise _unusable("the worker's result.json is larger than 4 MB", outcome.work_id)
-    content = path.read_bytes()
-    path.unlink()  # what it says goes into the record, without secrets
     try:
-        result = json.loads(content)
+        result = json.loads(path.read_bytes())
         replays = result["replays"]
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise _unusable(f"the worker's result.json is not readable: {error}", outcome.work_id) from error

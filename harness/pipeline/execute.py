@@ -32,9 +32,10 @@ from harness.domain import (
     canonical_json,
     json_digest,
 )
-from harness.errors import ClosetError, ProductCrashError
+from harness.errors import ClosetError, ErrorDescription, ProductCrashError
+from harness.files import remove_files
 from harness.pipeline.canary import with_canary
-from harness.pipeline.collect import Replayed, collect
+from harness.pipeline.collect import Replayed, collect, what_failed_here
 from harness.pipeline.events import Observer
 from harness.pipeline.runs import LOCK
 from harness.pipeline.shelf import open_shelf
@@ -160,11 +161,16 @@ class Replays:
         for outcome in self._pool.outcomes() if self._pool is not None else ():
             task, label, only_devices, not_devices = self._tasks.pop(outcome.work_id)
             if _is_crash(outcome) and len(task.jobs) > 1:
+                remove_files(outcome.files.values())
                 parts = [replace(task, jobs=(job,)) for job in task.jobs]
                 self.submit(parts, label=label, only_devices=only_devices, not_devices=not_devices)
                 continue
             for replayed in collect(task, outcome, self._store, remember=not label):
                 yield replace(replayed, label=label)
+
+    def _judge(self, work: Work, device: str, files: Mapping[str, Path]) -> ErrorDescription | None:
+        given = self._tasks.get(work.id)  # none any more where this try was given up, and the work has ended without it
+        return None if given is None else what_failed_here(given[0], work.id, device, files)
 
     def _open(self) -> Pool:
         fleet, store = self._fleet, self._store
@@ -189,6 +195,7 @@ class Replays:
                 on_event=self._observer,
                 stop=self._stop,
                 upkeep=upkeep,
+                judge=self._judge,
             )
         )
 

@@ -18,11 +18,14 @@ from pathlib import Path
 import pytest
 
 from harness.cli import main
+from harness.cli.device_rows import Contact
 from harness.cli.emulators import render_devices
 from harness.cli.options import who
 from harness.closet.emulator import emulate
+from harness.config import Fleet
 from harness.domain import Device, Health, Priority
 from harness.errors import ExitCode
+from harness.pipeline.checkup import Checkup, Examiner
 from harness.shelf import Shelf
 
 GONE = """\
@@ -203,6 +206,37 @@ def test_burn_in_tells_the_rate_with_its_interval(desk: Desk) -> None:
     assert desk.closet("burn-in", "tizi-01", "--times", "1", "--hours", "1")[0] == ExitCode.USAGE
     desk.closet("disable", "tizi-01", "--reason", "lent")
     assert desk.closet("burn-in", "tizi-01", "--times", "1")[0] == ExitCode.USAGE
+
+
+def test_a_burn_in_of_a_device_that_is_never_free_ends_with_what_was_measured(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    busy = Checkup("emulated-01", not_run="all its slots are held")
+    found = iter([busy, busy, Checkup("emulated-01", run_s=1.0), *[busy] * 3])
+    monkeypatch.setattr(Examiner, "check", lambda *_: next(found))
+    monkeypatch.setattr("harness.cli.device_burn_in._BUSY_PAUSE_S", 0.0)
+    monkeypatch.setattr("harness.cli.device_burn_in._SILENT_PAUSE_S", 0.0)
+    monkeypatch.setattr("harness.cli.device_burn_in._MOST_NOT_RUN", 3)
+    code, out, err = desk.closet("burn-in", "emulated-01", "--times", "2")
+    assert code == ExitCode.NO_VERDICT, "one of two"
+    assert "0 of 1 canary failed" in out
+    assert "given up after 3 tries in a row" in err
+    assert "closet devices" in err
+
+
+def test_nothing_connects_to_a_disabled_device(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    desk.closet("disable", "tizi-01", "--reason", "lent to the test car")
+    connected: list[str] = []
+
+    def listed(device: Device, fleet: Fleet) -> Contact:
+        connected.append(device.name)
+        return Contact(True, "ready")
+
+    monkeypatch.setattr("harness.cli.device_rows._contact", listed)
+    code, out, _ = desk.closet()
+    assert connected == ["emulated-01"]
+    assert (code, "lent to the test car" in out) == (ExitCode.GATE_OPEN, True)
+    assert desk.rows()["tizi-01"]["contact"] is None
 
 
 def command(*arguments: str) -> list[str]:

@@ -16,13 +16,16 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import pytest
 
+from harness.closet.agent import orphans
 from harness.closet.agent.job import result_files
+from harness.closet.agent.orphans import end_orphan, sweep_orphans
 from harness.closet.agent.processes import end_processes, members
 from harness.closet.agent.refusal import Refused
+from harness.closet.agent.server import Server
 from harness.closet.code_bundle import agent_bundle
 from tests.closet.conftest import alive, eventually, processes_with
 
@@ -224,6 +227,55 @@ def test_what_a_killed_agent_left_is_ended_by_the_next(root: Path) -> None:
         assert list((root / "blobs").iterdir()) == []
         assert "ok" in following.start(2)
     agent.close()
+
+
+def test_what_a_killed_agent_left_on_a_slot_is_ended_before_another_living_one_starts_there(root: Path) -> None:
+    lost = Agent(root)
+    with running(root) as other:
+        other.ask("hello", slots=1)  # what it sweeps at its start is over
+        lost.start(1, "import signal; signal.signal(15, signal.SIG_IGN); " + SLEEPS)
+        pid = lost.progress()["pid"]
+        lost.process.kill()
+        lost.process.wait()
+        assert alive(pid)
+        assert "ok" in other.start(2, SLEEPS)
+        assert not alive(pid)
+        assert names(root / "jobs") == ["job-0-2"]
+    lost.close()
+
+
+def test_a_slot_whose_lost_job_cannot_be_ended_is_refused(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    server = Server(root, 1 << 30, 60.0)
+    monkeypatch.setattr(orphans, "end_processes", lambda *_: (2, [77, 78]))
+    (root / "jobs" / "job-0-1").mkdir()
+    (root / "slots" / "0.json").write_text('{"epoch": 1, "job": "job-0-1"}')
+    request = {"slot": 0, "epoch": 2, "name": "job-0-2", "job_text": "", "arguments": (), "code": "", "deadline_s": 9}
+    with pytest.raises(Refused, match="outlived SIGKILL: 77, 78"):
+        server.do_start(request)
+    assert server.do_epochs({}) == [1], "the epoch was not used up"
+    assert names(root / "jobs") == ["job-0-1"], "the next one finds it too"
+    monkeypatch.undo()
+    assert end_orphan(root, 0) == []
+    assert names(root / "jobs") == []
+    server._end()
+
+
+def test_a_job_that_begins_while_an_agent_sweeps_is_left_alone(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("jobs", "slots"):
+        (root / name).mkdir(parents=True)
+    (root / "jobs" / "job-0-1").mkdir()
+    (root / "slots" / "0.json").write_text('{"epoch": 1, "job": "job-0-1"}')
+
+    def starts(lock: BinaryIO, how: int) -> None:
+        """Another agent has the slot already, which still names the last job, and makes the folder of the next."""
+        (root / "jobs" / "job-0-2").mkdir()
+        raise BlockingIOError
+
+    (root / "slots" / "0.lock").touch()
+    (root / "jobs" / "job-1-1").mkdir()
+    monkeypatch.setattr(orphans.fcntl, "flock", starts)
+    sweep_orphans(root)
+    assert names(root / "jobs") == ["job-0-1", "job-0-2"]
 
 
 def test_a_job_sees_little_of_the_world(root: Path) -> None:

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -25,9 +25,10 @@ from harness.closet.work import (
     JobStarted,
     PoolEvent,
     StagingProgress,
+    Work,
 )
 from harness.domain import Device, DeviceKind
-from harness.errors import ConfigError
+from harness.errors import ConfigError, ErrorDescription
 from tests.closet.conftest import Bench, alive, assert_clean, eventually, processes_with
 
 SLEEPS = "import json, os, time; print(json.dumps({'pid': os.getpid()})); time.sleep(600)"
@@ -217,6 +218,34 @@ def test_exit_codes_say_whose_fault_it_is(bench: Bench, devices, program: str, k
         assert outcome.error is not None
         assert outcome.error.kind == kind
         assert words in outcome.error.problem
+
+
+def test_an_error_that_is_found_in_the_files_is_tried_elsewhere(bench: Bench, devices) -> None:
+    lacks = ErrorDescription("DeviceUnhealthyError", "no C compiler", remedy="install one")
+    first: list[str] = []
+
+    def judge(work: Work, device: str, files: Mapping[str, Path]) -> ErrorDescription | None:
+        assert files["a.txt"].read_text() == "done"
+        first.append(device)
+        return lacks if device == first[0] else None
+
+    work = bench.work(WRITES)
+    outcome = bench.run([work], devices, judge=judge)[work.id]
+    assert outcome.error is None
+    assert [attempt.error for attempt in outcome.attempts] == [lacks, None]
+    bad, good = (attempt.device for attempt in outcome.attempts)
+    assert bad != good
+    assert good in str(outcome.files["a.txt"])
+    assert [path for path in (bench.folder / "results").rglob("a.txt") if bad in str(path)] == []
+
+
+def test_what_no_device_does_better_comes_with_the_files_of_the_last(bench: Bench, devices) -> None:
+    lacks = ErrorDescription("DeviceUnhealthyError", "no C compiler")
+    work = bench.work(WRITES)
+    outcome = bench.run([work], devices, judge=lambda *_: lacks)[work.id]
+    assert outcome.error == lacks
+    assert len({attempt.device for attempt in outcome.attempts}) == 2
+    assert outcome.attempts[-1].device in str(outcome.files["a.txt"])
 
 
 def test_stop_kills_what_runs_and_reports_the_rest_as_not_run(bench: Bench, devices) -> None:

@@ -11,12 +11,14 @@ import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from harness.closet.agent.prelude import clear, onroad, prelude
 from harness.closet.agent.refusal import Refused
 from harness.closet.agent.selfcheck import scratch_prefix
+from harness.closet.agent.server import Server
 from harness.closet.code_bundle import agent_bundle
 from harness.closet.emulator import emulated_closet
 from harness.closet.work import JobStarted, PoolEvent
@@ -232,6 +234,38 @@ def test_bytes_on_their_way_are_kept_no_longer_when_the_car_is_switched_on(root:
         mover.stdin.write(json.dumps({"put": digest, "size": len(content)}).encode() + b"\n" + content)
         mover.stdin.flush()
         assert json.loads(mover.stdout.readline()) == {"ok": True}
+
+
+def test_a_job_that_begins_as_the_car_is_switched_on_is_ended_too(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    device = comma_device(tmp_path / "device", {"IsOffroad": "1"}, {7: MANAGER})
+    monkeypatch.setenv("CLOSET_DEVICE_ROOT", str(device))
+    said: list[dict[str, Any]] = []
+    server = Server(root, 1 << 30, 60.0)
+    monkeypatch.setattr(server, "_say", said.append)
+
+    def switched_on(*_: object) -> dict[str, Any]:
+        """The car is switched on, and seen to be, between a job's look at it and the job's start."""
+        (device / "data/params/d/IsOffroad").write_text("0")
+        server._give_way()
+        return {}
+
+    monkeypatch.setattr("harness.closet.agent.server.prelude", switched_on)
+    arguments = ("-c", "import time; time.sleep(600)")
+    request = {"slot": 0, "epoch": 1, "name": "job-0-1", "job_text": "", "arguments": arguments, "code": "none"}
+    server._answer({**request, "id": 1, "do": "start", "deadline_s": 60.0})
+    pid = next(message["ok"] for message in said if "ok" in message)
+    try:
+        server._give_way()
+        assert eventually(lambda: any("ended" in message for message in said))
+        assert said[-1]["ended"]["error"]["kind"] == "OnroadError"
+        assert not alive(pid)
+    finally:
+        (job,) = server._jobs.values()
+        server._end()
+        for pipe in (job._process.stdout, job._process.stderr):
+            pipe.close()
 
 
 def test_a_job_that_lost_its_device_to_the_driver_is_done_by_another(bench: Bench, tmp_path: Path) -> None:

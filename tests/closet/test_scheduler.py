@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -23,10 +24,11 @@ from harness.closet.events import (
     WorkRuns,
 )
 from harness.closet.scheduler import Scheduler
-from harness.closet.scheduler_errors import refuse_impossible
+from harness.closet.scheduler_errors import refuse_impossible, reported_error
 from harness.closet.work import Work
 from harness.domain import Blob, DeviceKind, Want
 from harness.errors import ConfigError
+from harness.verdict import Attempt
 from tests.closet.desk import desk, finishes, starts
 from tests.closet.simulation import CRASH, DATA, DRIVES, FULL, LOST, SLOW, STALE, device, work
 
@@ -251,6 +253,40 @@ def test_a_crash_and_then_a_lost_device_gets_a_third_try() -> None:
     error = finishes(shop.failed("d2", 0, 1, CRASH, 3.0))["a"].error
     assert error is not None
     assert "d0 and on d2" in error.problem
+
+
+def test_a_crash_that_nobody_could_confirm_is_an_error_of_the_lab_that_tells_of_it() -> None:
+    shop = desk([work("a")], [device(f"d{n}") for n in range(3)])
+    for n in range(3):
+        shop.up(f"d{n}")
+    shop.failed("d0", 0, 1, CRASH, 1.0)
+    shop.down("d1", LOST, 2.0)
+    error = finishes(shop.down("d2", LOST, 3.0))["a"].error
+    assert error is not None
+    assert error.kind == LOST.kind, "a broken lab is never a FAIL"
+    assert "crashed on d0 (killed by SIGSEGV), and no other try could tell product from device" in error.problem
+    assert error.problem.endswith(LOST.problem)
+
+
+def test_a_crash_after_which_no_device_is_left_is_an_error_of_the_lab_too() -> None:
+    shop = desk([work("a")], [device("d0")])
+    shop.up("d0")
+    done = shop.failed("d0", 0, 1, CRASH, 1.0)
+    assert starts(done), "it is tried once more where it was"
+    error = finishes(shop.down("d0", LOST, 2.0))["a"].error
+    assert error is not None
+    assert error.kind == LOST.kind
+    assert reported_error([Attempt("", "d0", 1, 0.0, 1.0, CRASH)], FULL) == replace(
+        FULL,
+        problem="crashed on d0 (killed by SIGSEGV), and no other try could tell product from device: " + FULL.problem,
+    )
+
+
+def test_a_crash_that_had_no_second_try_says_so() -> None:
+    shop = desk([work("a")], [device("d0"), device("d1")], max_attempts=1)
+    shop.up("d0")
+    error = finishes(shop.failed("d0", 0, 1, CRASH, 1.0))["a"].error
+    assert error == replace(CRASH, problem="killed by SIGSEGV; crashed on d0, no second try told product from device")
 
 
 def test_an_error_that_no_device_can_help_is_final() -> None:

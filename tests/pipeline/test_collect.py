@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from harness.closet.work import WorkOutcome
 from harness.domain import Blob, DeviceKind, NamedBlob, ReplayJob, Route, SegmentId, Task
 from harness.errors import ErrorDescription
 from harness.files import file_sha256
-from harness.pipeline.collect import Replayed, collect
+from harness.pipeline.collect import Replayed, collect, what_failed_here
 from harness.pipeline.execute import stored
 from harness.store import Store
 from harness.verdict import Attempt
@@ -234,3 +235,64 @@ def test_what_was_said_is_recorded_without_secrets_and_cut_to_its_end(
     assert 1_900 < len(second.log_tail) <= 2_000, "what went well needs less"
     for result in results:
         assert result.error is None or max(map(len, (result.error.problem, result.error.where))) <= 4_000
+
+
+@pytest.mark.parametrize(
+    ("kind", "elsewhere"),
+    [
+        ("DeviceError", True),
+        ("DeviceUnhealthyError", True),
+        ("ProductCrashError", True),
+        ("DataError", False),
+        ("ConfigError", False),
+        ("ClosetError", False),
+        ("UnreachableError", False),  # not a worker's to say
+        ("OnroadError", False),
+        ("Made up", False),
+    ],
+)
+def test_what_a_worker_says_of_itself_is_tried_elsewhere(tmp_path: Path, kind: str, elsewhere: bool) -> None:
+    words = {"kind": kind, "problem": "no \x1b[31mC compiler" + "!" * 5000, "where": "cc", "remedy": "install one"}
+    said = {"replays": {NEW.id: told(tmp_path, b"n"), OLD.id: told(tmp_path, b"o", error=words)}}
+    outcome = brought_back(tmp_path, said, **{NEW.id: b"n"})
+    error = what_failed_here(TASK, TASK.id, "mici-01", outcome.files)
+    assert (error is not None) is elsewhere
+    if error is not None:
+        assert (error.kind, error.where, error.remedy) == (kind, "cc", "install one")
+        assert error.problem.startswith("no \N{REPLACEMENT CHARACTER}[31mC compiler!")
+        assert len(error.problem) == 1000
+    assert outcome.files["result.json"].exists(), "it is read once more when the work has ended"
+
+
+def test_a_trace_that_did_not_come_whole_is_tried_elsewhere_and_what_says_nothing_is_not(tmp_path: Path) -> None:
+    said = {"replays": {NEW.id: told(tmp_path, b"made"), OLD.id: told(tmp_path, b"o")}}
+    outcome = brought_back(tmp_path, said, **{NEW.id: b"came", OLD.id: b"o"})
+    error = what_failed_here(TASK, TASK.id, "mici-01", outcome.files)
+    assert error is not None
+    assert error.kind == "StagingFailedError"
+    for nothing in ("", "[]", '{"replays": {}}', None):
+        outcome = brought_back(tmp_path, nothing)
+        assert what_failed_here(TASK, TASK.id, "mici-01", outcome.files) is None
+
+
+def test_when_no_device_could_do_all_the_jobs_that_went_well_are_kept(store: Store, tmp_path: Path) -> None:
+    lacks = {"kind": "DeviceUnhealthyError", "problem": "no C compiler either", "where": "", "remedy": ""}
+    first = ErrorDescription("DeviceUnhealthyError", "no C compiler")
+    said = {"replays": {NEW.id: told(tmp_path, b"n"), OLD.id: told(tmp_path, b"o", error=lacks)}}
+    outcome = brought_back(tmp_path, said, **{NEW.id: b"n"})
+    last = replace(TRIES[1], error=ErrorDescription("DeviceUnhealthyError", "no C compiler either"))
+    new, old = collect(TASK, replace(outcome, error=first, attempts=(TRIES[0], last)), store)
+    assert (new.error, store.read(new.trace_sha256)) == (None, b"n")
+    assert [attempt.error for attempt in new.attempts] == [TRIES[0].error, None], "for this job the last try went well"
+    assert (old.error, old.trace_sha256) == (first, "")
+    assert old.attempts[-1].error == last.error
+    assert not outcome.files["result.json"].exists(), "what it says is kept without secrets only"
+
+
+def test_what_failed_for_good_is_told_as_it_is_when_others_are_tried_in_vain(store: Store, tmp_path: Path) -> None:
+    data = {"kind": "DataError", "problem": "no camera", "where": "", "remedy": ""}
+    lacks = {"kind": "DeviceError", "problem": "stopped", "where": "", "remedy": ""}
+    said = {"replays": {NEW.id: told(tmp_path, b"n", error=data), OLD.id: told(tmp_path, b"o", error=lacks)}}
+    outcome = replace(brought_back(tmp_path, said), error=ErrorDescription("DeviceError", "stopped"))
+    new, old = collect(TASK, outcome, store)
+    assert [result.error and result.error.problem for result in (new, old)] == ["no camera", "stopped"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 import threading
 from collections.abc import Iterator, Sequence
@@ -33,7 +34,8 @@ from tests.pipeline.lab import faulty
 from tests.pipeline.test_run import SUITE, made_trace
 
 # Stands where a device has its Python. What it is told to replay it makes up: of each job the first that lies in its
-# folder, then the second, and so on; the last one from then on. `kill` stands for a crash, `fail` for a bug.
+# folder, then the second, and so on; the last one from then on. `kill` stands for a crash, `fail` for a bug, and an
+# object for the error that the worker says it has.
 PLAYER = """\
 #!{python}
 import hashlib, json, os, pathlib, signal, sys
@@ -52,6 +54,9 @@ for entry in job["replays"]:
     sys.stderr.write("playing " + play.name + "\\n")
     if content == b"kill":
         os.kill(os.getpid(), signal.SIGSEGV)
+    if content.startswith(b"{{"):
+        replays[entry["job"]] = {{"trace_sha256": None, "error": json.loads(content), "measurements": {{}}}}
+        continue
     path = pathlib.Path(job["output_folder"]) / (entry["job"] + ".trace")
     path.parent.mkdir(exist_ok=True)
     path.write_bytes(content)
@@ -80,8 +85,8 @@ class Rehearsal:
     events: list[RunEvent] = field(default_factory=list)
     runs: int = 0
 
-    def player(self, device: Device, *curvatures: float | None, plays: Path | None = None) -> Device:
-        """The device, answering these curvatures for the candidate one after the other, None is a crash.
+    def player(self, device: Device, *curvatures: float | str | None, plays: Path | None = None) -> Device:
+        """The device, answering these curvatures for the candidate one after the other, None is a crash, text an error.
 
         Devices that are given the same `plays` answer in turn.
         """
@@ -98,12 +103,14 @@ class Rehearsal:
         (folder / "pyvenv.cfg").write_text(f"home = {Path(sys.base_prefix) / 'bin'}\n")
         return replace(device, python=str(python))
 
-    def _rehearse(self, folder: Path, job: ReplayJob, curvatures: Sequence[float | None]) -> None:
+    def _rehearse(self, folder: Path, job: ReplayJob, curvatures: Sequence[float | str | None]) -> None:
         folder.mkdir(parents=True)
         for number, curvature in enumerate(curvatures):
             path = folder / str(number)
             if curvature is None:
                 path.write_bytes(b"kill")
+            elif isinstance(curvature, str):
+                path.write_text(curvature)
             else:
                 write_trace(path, made_trace(job, curvature))
 
@@ -239,6 +246,22 @@ def test_a_crash_on_one_device_alone_is_told_and_looked_at(rehearsal: Rehearsal)
     assert f"crashed on {crash}, not on {well}: killed by SIGSEGV" in (rehearsal.folder / "run-1" / SUMMARY).read_text()
     states = {device.name: rehearsal.state(device) for device in (one, two)}
     assert states == {crash: Health.SUSPECT, well: Health.HEALTHY}
+
+
+@pytest.mark.parametrize(("kind", "count"), [("DeviceUnhealthyError", 0), ("ProductCrashError", 1)])
+def test_an_error_that_a_worker_tells_is_tried_on_the_other_device_and_its_own_looked_at(
+    rehearsal: Rehearsal, kind: str, count: int
+) -> None:
+    plays = rehearsal.folder / "plays"
+    error = json.dumps({"kind": kind, "problem": "it broke here", "where": "", "remedy": ""})
+    one, two = (rehearsal.player(device, error, 0.0, plays=plays) for device in rehearsal.devices)
+    result = rehearsal.only(rehearsal.run(one, two))
+    assert result.verdict is Verdict.PASS
+    tries = [attempt for attempt in result.attempts if attempt.side == "candidate"]
+    assert [attempt.error and attempt.error.problem for attempt in tries] == ["it broke here", None]
+    assert len({attempt.device for attempt in tries}) == 2
+    assert len({attempt.device for attempt in result.lone_crashes}) == count
+    assert rehearsal.state(next(device for device in (one, two) if device.name == tries[0].device)) is Health.SUSPECT
 
 
 def test_a_crash_on_both_devices_is_a_regression_with_its_last_words(rehearsal: Rehearsal) -> None:

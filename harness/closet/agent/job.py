@@ -98,7 +98,9 @@ class Job:
         return end_processes(self.pid, self._marker, grace_s)[1]
 
     def stop(self, why: Refused) -> None:
-        """End the session because the device is needed otherwise: that is what the job's end then says."""
+        """End the session because the device is needed otherwise: that is what the job's end then says. Once."""
+        if self._stopped is not None or self._ended.is_set():
+            return
         self._stopped = why
         end_processes(self.pid, self._marker, 0.0)
 

@@ -1,7 +1,7 @@
 """Answers the requests of one orchestrator as JSON lines, beats once a second, and leaves nothing behind at the end.
 
 When its input ends, or falls silent because the orchestrator's machine died, it kills what it started. A job that an
-agent killed in cold blood left is found by the next one.
+agent killed in cold blood left is ended by whichever agent starts next, or wants its slot.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ from typing import Any
 from harness.closet.agent import bounds
 from harness.closet.agent.cache import Cache
 from harness.closet.agent.job import Command, Job
+from harness.closet.agent.orphans import end_orphan, slot_state, sweep_orphans
 from harness.closet.agent.prelude import device_root, onroad, prelude, refusal, refuse_onroad
-from harness.closet.agent.processes import end_processes
 from harness.closet.agent.refusal import Refused, described
 from harness.closet.agent.removal import FOLDERS
 from harness.closet.agent.reserve import drives_reserve, is_emulated
@@ -44,7 +44,7 @@ class Server:
         for name in FOLDERS:
             (root / name).mkdir(parents=True, exist_ok=True)
             (root / name).chmod(0o700)  # nobody else's, whatever the umask was when it was made
-        self._device, self._onroad = device_root(), ""
+        self._device = device_root()
         self._for_drives_bytes = 0 if is_emulated() else drives_reserve(root, self._device)
         self._cache = Cache(root, cache_bytes, self._for_drives_bytes)
         self._jobs: dict[str, Job] = {}
@@ -54,7 +54,7 @@ class Server:
     def run(self) -> None:
         """Until the input ends or falls silent; whatever runs then is killed and removed."""
         self._cache.sweep()
-        self._sweep_jobs()
+        sweep_orphans(self._root)
         bounds.sweep(scratch_prefix(self._root))
         threading.Thread(target=self._beat, daemon=True).start()
         for line in self._requests():
@@ -97,12 +97,14 @@ class Server:
             time.sleep(_BEAT_S)
 
     def _give_way(self) -> None:
-        """When the car is switched on, end what runs: the device belongs to its driver from now on."""
-        before, self._onroad = self._onroad, onroad(self._device)
-        if self._onroad and not before:
+        """While the car is on, end what runs: the device belongs to its driver.
+
+        At every beat, because a job that began as the car was switched on was not there to be ended at the first.
+        """
+        if why := onroad(self._device):
             with self._lock:
                 for job in self._jobs.values():
-                    job.stop(refusal(self._onroad))
+                    job.stop(refusal(why))
 
     def _say(self, value: dict[str, Any]) -> None:
         """Write one line. When nobody listens any more, the end of the input says so too."""
@@ -175,6 +177,7 @@ class Server:
         lock = (self._root / "slots" / f"{slot}.lock").open("ab")
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self._end_orphan(slot)
             self._claim(slot, int(request["epoch"]), command.name)
             with self._lock:
                 if self._ending:
@@ -188,6 +191,14 @@ class Server:
             raise
         self._say({"job": command.name, "prelude": before})
         return job.pid
+
+    def _end_orphan(self, slot: int) -> None:
+        """See that a slot we hold is empty: it may be free only because the agent that had it was killed."""
+        if survivors := end_orphan(self._root, slot):
+            pids = ", ".join(map(str, survivors))
+            raise Refused(
+                "DeviceUnhealthyError", f"processes of a lost job outlived SIGKILL: {pids}", "reboot the device"
+            )
 
     def _threads(self) -> str:
         """A slot's share of the processors, if not as CLOSET_THREADS says."""
@@ -207,14 +218,8 @@ class Server:
             job.kill(0.5)
             job.remove()
 
-    def _slot_state(self, slot: int) -> dict[str, Any]:
-        with suppress(OSError, ValueError):
-            state: dict[str, Any] = json.loads((self._root / "slots" / f"{slot}.json").read_text())
-            return state
-        return {}
-
     def _epoch(self, slot: int) -> int:
-        return int(self._slot_state(slot).get("epoch", 0))
+        return int(slot_state(self._root, slot).get("epoch", 0))
 
     def _claim(self, slot: int, epoch: int, name: str) -> None:
         """Persist the epoch before anything starts under it."""
@@ -230,22 +235,3 @@ class Server:
             temporary.replace(self._root / "slots" / f"{slot}.json")
         finally:
             temporary.unlink(missing_ok=True)  # the disk was full, say
-
-    def _sweep_jobs(self) -> None:
-        """End and remove what a killed agent left: every job whose slot nobody holds."""
-        locks, held = [], set()
-        for path in (self._root / "slots").glob("*.lock"):
-            lock = path.open("ab")
-            locks.append(lock)
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                held.add(self._slot_state(int(path.stem)).get("job"))
-            else:
-                path.with_suffix(".part").unlink(missing_ok=True)
-        for folder in (self._root / "jobs").iterdir():
-            if folder.name not in held:
-                end_processes(0, f"CLOSET_JOB={folder}", 0.5)
-                shutil.rmtree(folder, ignore_errors=True)
-        for lock in locks:
-            lock.close()
