@@ -40,7 +40,7 @@ from harness.closet.events import (
     WorkRuns,
 )
 from harness.closet.scheduler_asks import asks, stagings
-from harness.closet.scheduler_benches import Bench, Slot
+from harness.closet.scheduler_benches import MOST_TURNED_AWAY, Bench, Slot
 from harness.closet.scheduler_canaries import canary_over, doubt
 from harness.closet.scheduler_errors import doubts_device, is_crash, nobody_left, refuse_twice, reported_error, why_away
 from harness.closet.scheduler_queue import Item, Waiting, next_for
@@ -51,7 +51,6 @@ from harness.verdict import NOT_RUN, Attempt
 
 MARGIN_S = 300.0  # staging and fetching, on top of the work's own deadline
 _GRANT_S = 30.0  # from asking for a slot until its work starts
-_MOST_TURNED_AWAY = 30  # about half an hour, where one device is all there is
 _HELD_UP_S = 10.0  # ticks come four times a second
 _LEASE_LOST = ErrorDescription(
     LeaseLostError.__name__, "the lease on the slot was lost", remedy="see whether this machine was held up"
@@ -262,13 +261,16 @@ class Scheduler:
         if onroad:
             bench.busy_driving(now_s)
         if work is None or work.canary:
-            if onroad or self._stopped:
+            if self._stopped:
                 return []
             self._look_for_hopeless = True
+            if error is not None and onroad:
+                bench.driven_away(error)
+                return []
             return canary_over(bench, event, self._recoverable)
         item = self._items[work.id]
         item.spent_s += 0.0 if slot.runs_since_s is None else now_s - slot.runs_since_s
-        if onroad and not self._stopped and item.turned_away < _MOST_TURNED_AWAY:
+        if onroad and not self._stopped and item.turned_away < MOST_TURNED_AWAY:
             item.turned_away += 1
             self._wait(item)
             return []

@@ -3,7 +3,8 @@
 A device is trusted when it is healthy, or when its kind has no canary. One that is unknown or suspect runs its canary
 first, alone and on its first slot. A canary with a wrong answer quarantines it; one that came to no answer has a second
 go first: a kill meant for something else, or a cable, is no reason to take a device off the shelf. One that could not
-be judged (a lost lease, a file that is missing here) is tried a few times, then the device is left alone for this run.
+be judged (a lost lease, a file that is missing here) is tried a few times, then the device is left alone for this run;
+so is one that belonged to its driver each time for about half an hour.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ _LEAST_PAUSE_S, _LONGEST_PAUSE_S, _LONGER = 0.6, 2.0, 1.2
 _MOST_UNJUDGED = 3  # canaries in a row that could not be judged
 _MOST_CUT_SHORT = 2  # canaries in a row that came to no answer: a signal, a deadline, a device that went away
 _ONROAD_PAUSE_S = 60.0
+MOST_TURNED_AWAY = 30  # about half an hour, where one device is all there is
 _UNJUDGED = {"LeaseLostError", "DataError", "ConfigError", "ClosetError", "NotRun"}
 
 
@@ -69,6 +71,7 @@ class Bench:
     recovered: bool = False
     unjudged: int = 0
     cut_short: int = 0
+    turned_away: int = 0
     left_alone: ErrorDescription | None = None
 
     @property
@@ -171,7 +174,7 @@ class Bench:
         """Its canary gave the right answer."""
         self.recovered = False
         self.health, self.reason, self.doubted_here = Health.HEALTHY, "", False
-        self.unjudged = self.cut_short = 0
+        self.unjudged = self.cut_short = self.turned_away = 0
 
     def brought_back(self, error: ErrorDescription | None) -> None:
         """Its recovery hook ended; without an error its canary decides, unless others took the device meanwhile."""
@@ -180,8 +183,15 @@ class Bench:
             self.seen(Health.UNKNOWN, "")
             self.recovered = True
 
+    def driven_away(self, error: ErrorDescription) -> None:
+        """Its canary found it with its driver: it is asked again when a while has passed, but not for ever."""
+        self.turned_away += 1
+        if self.turned_away >= MOST_TURNED_AWAY:
+            self.left_alone = error
+
     def failed_canary(self, error: ErrorDescription, *, answered: bool) -> bool:
         """Its canary did not, or `answered` wrongly; whether that is enough to quarantine it."""
+        self.turned_away = 0
         if error.kind in _UNJUDGED:
             self.unjudged += 1
             if self.unjudged >= _MOST_UNJUDGED:
@@ -204,7 +214,7 @@ class Bench:
             self.recovering = self.recovered = False  # it is not for this run to bring it back any more
         elif self.blocked:
             self.health, self.reason, self.left_alone = Health.UNKNOWN, "", None
-            self.unjudged = self.cut_short = 0
+            self.unjudged = self.cut_short = self.turned_away = 0
         elif state is Health.SUSPECT and self.health is not Health.SUSPECT and self.canary is not None:
             self.health, self.reason = state, reason
         elif state is Health.HEALTHY and self.health is Health.SUSPECT and not self.doubted_here:

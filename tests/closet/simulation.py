@@ -132,13 +132,15 @@ class SharedShelf:
 class Truth:
     """What a device really is, and what runs there. `agents` are the last epochs it accepted, a slot each.
 
-    A bad one fails its canary, a shaky one is lost now and then, a contested one is always under a newer epoch.
+    A bad one fails its canary, a shaky one is lost now and then, a contested one is always under a newer epoch, and a
+    driven one's car is never parked.
     """
 
     device: Device
     bad: bool = False
     shaky: bool = False
     contested: bool = False
+    driven: bool = False
     agents: dict[int, int] = field(default_factory=dict)
     busy: dict[int, tuple[str, int]] = field(default_factory=dict)
 
@@ -158,6 +160,7 @@ class Run:
     gone: set[str] = field(default_factory=set)
     recovering: set[str] = field(default_factory=set)
     unjudged: dict[str, int] = field(default_factory=dict)
+    turned_away: dict[str, int] = field(default_factory=dict)
     granted: set[tuple[str, int, int]] = field(default_factory=set)
     running: dict[tuple[str, int], Start] = field(default_factory=dict)
     killed: set[tuple[str, int, int]] = field(default_factory=set)
@@ -198,6 +201,7 @@ class World:
                 bad=not self.calm and rng.random() < 0.2,
                 shaky=not self.calm and rng.random() < 0.2,
                 contested=not self.calm and rng.random() < 0.05,
+                driven=not self.calm and rng.random() < 0.05,
             )
             for name in (f"d{number}" for number in range(rng.randrange(1, 5)))
         }
@@ -417,6 +421,7 @@ class World:
             run.trusted.discard(event.device)
         elif event.device in run.blocked:
             run.unjudged.pop(event.device, None)
+            run.turned_away.pop(event.device, None)
             run.blocked.discard(event.device)
             run.trusted.discard(event.device)
         elif event.state is Health.SUSPECT:
@@ -433,8 +438,13 @@ class World:
             return
         if started.work.canary and isinstance(event, WorkFailed) and event.error is STALE:
             run.unjudged[name] = run.unjudged.get(name, 0) + 1
+        elif started.work.canary and isinstance(event, WorkFailed) and event.error is DRIVES:
+            run.turned_away[name] = run.turned_away.get(name, 0) + 1
+            return
         elif started.work.canary and name not in run.blocked:
             run.unjudged.pop(name, None)
+        if started.work.canary:
+            run.turned_away.pop(name, None)
         if isinstance(event, WorkDone):
             if started.work.canary and name not in run.blocked:
                 run.trusted.add(name)
@@ -490,7 +500,8 @@ class World:
     def _hopeless(self, run: Run, name: str) -> bool:
         """Nothing says that the device will come, or be given out again."""
         blocked = name in run.blocked and name not in run.recovering
-        return blocked or name in run.gone or run.unjudged.get(name, 0) >= 3
+        left_alone = run.unjudged.get(name, 0) >= 3 or run.turned_away.get(name, 0) >= 30
+        return blocked or name in run.gone or left_alone
 
     def _asked(self, run: Run, ask: Ask) -> None:
         assert not run.stopped, "a stopped run asks"
@@ -571,6 +582,8 @@ class World:
     def _outcome(self, truth: Truth, entry: Work) -> ErrorDescription | None:
         rng = self.rng
         if entry.canary:
+            if truth.driven or (not self.calm and rng.random() < 0.05):
+                return DRIVES
             return WRONG if truth.bad else None
         poison = {"-crash": CRASH, "-hang": SLOW, "-sick": SICK, "-data": DATA}
         for ending, error in poison.items():
@@ -578,6 +591,8 @@ class World:
                 return error
         if self.calm:
             return None
+        if truth.driven:
+            return DRIVES
         if truth.bad:
             return rng.choice((None, CRASH, FULL, SLOW))
         return rng.choice((None,) * 12 + (CRASH, FULL, DATA, SLOW, DRIVES))

@@ -162,6 +162,36 @@ def test_a_canary_that_is_driven_away_is_tried_again_when_the_car_is_parked() ->
     assert starts(shop.tell(Tick(), 62.0)) == [(CANARY, "d0", 0, 2)]
 
 
+def driven_away(shop: Desk, since_s: float, times: int) -> list[object]:
+    """So many canaries of `d0` in a row that find it with its driver; what the last one led to."""
+    told: list[object] = []
+    for number in range(times):
+        epoch = shop.epochs["d0", 0]
+        told = shop.failed("d0", 0, epoch, DRIVES, since_s + 62.0 * number + 1.0)
+        told += shop.tell(Tick(), since_s + 62.0 * (number + 1))
+    return told
+
+
+def test_a_canary_that_is_driven_away_for_half_an_hour_ends_the_wait_and_says_why() -> None:
+    shop = shop_of([work("a"), work("b")])
+    assert starts(driven_away(shop, 0.0, 29)) == [(CANARY, "d0", 0, 30)]
+    told = driven_away(shop, 2000.0, 1)
+    assert healths(told) == [], "it is well"
+    assert {end.error and end.error.kind for end in finishes(told).values()} == {"OnroadError"}
+    assert set(finishes(told)) == {"a", "b"}
+    assert shop.scheduler.finished
+
+
+def test_a_canary_that_came_to_its_end_in_between_begins_the_count_anew() -> None:
+    shop = shop_of([work("a")])
+    driven_away(shop, 0.0, 29)
+    assert starts(shop.done("d0", 0, 30, 2000.0)) == [("a", "d0", 0, 31)]
+    shop.done("d0", 0, 31, 2001.0)
+    shop.tell(Suspicion("d0", "differs alone"), 2002.0)
+    assert starts(shop.tell(Submit((work("b"),)), 2003.0)) == [(CANARY, "d0", 0, 32)]
+    assert starts(driven_away(shop, 2003.0, 29)) == [(CANARY, "d0", 0, 61)]
+
+
 def test_a_canary_that_was_not_judged_is_tried_again_then_the_device_is_left_alone() -> None:
     shop = shop_of([work("a")])
     for epoch in (1, 2):
