@@ -21,6 +21,7 @@ from harness.closet.events import (
     GiveBack,
     HealthSeen,
     Kill,
+    Reconnect,
     Recover,
     Recovered,
     SetHealth,
@@ -207,6 +208,8 @@ class Pool:
                     self._said.put(HealthChanged(instruction.device, instruction.state, instruction.reason))
                 case Recover(device, reason):
                     self._spawn(self._recover, self._devices[device], reason)
+                case Reconnect(device):
+                    self._connections.wake(device)
                 case Finish():
                     self._finish(instruction)
         self._leasing.want(self._scheduler.wants())

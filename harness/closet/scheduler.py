@@ -29,6 +29,7 @@ from harness.closet.events import (
     Instruction,
     Kill,
     LeaseLost,
+    Reconnect,
     Recovered,
     Start,
     Stop,
@@ -145,8 +146,8 @@ class Scheduler:
                 return doubt(bench, reason)
             case CanaryDue():
                 bench.due()
-            case Recovered(_, error):
-                bench.brought_back(error)
+            case Recovered(_, error) if bench.brought_back(error):
+                return [Reconnect(bench.name)]
         return []
 
     def _of_slot(
@@ -162,7 +163,10 @@ class Scheduler:
             case Denied():
                 self._no_longer_asked(slot)
                 bench.denied(slot, now_s)
-            case LeaseLost(_, number, epoch) if slot.held and slot.epoch == epoch:
+            case LeaseLost(_, number, epoch):
+                slot.lost_epoch = max(slot.lost_epoch, epoch)
+                if not slot.held or slot.epoch != epoch:
+                    return []
                 slot.held = False
                 if slot.work is not None:
                     return self._cut_off(bench, number, _LEASE_LOST, now_s)
@@ -202,6 +206,9 @@ class Scheduler:
         slot, earmark = bench.slots[event.slot], bench.slots[event.slot].earmark
         self._no_longer_asked(slot)
         slot.epoch, slot.held, bench.pause_s = event.epoch, True, 0.0
+        if event.epoch <= slot.lost_epoch:  # this machine was held up, and heard of the loss first
+            bench.denied(slot, now_s)
+            return self._give_back(bench, event.slot, "lost")
         if not bench.usable:
             return self._give_back(bench, event.slot, "not used")
         if bench.must_prove and bench.canary is not None:

@@ -29,13 +29,15 @@ class Slot:
     """A place for one job.
 
     `asked`: the shelf was asked for it, with `earmark` (a work's id, empty for a canary) in mind. `held`: ours, under
-    `epoch`. `work` is what runs there; while `draining` it was told to end and is not yet known to be gone.
+    `epoch`. `work` is what runs there; while `draining` it was told to end and is not yet known to be gone. Up to
+    `lost_epoch` nothing is ours any more, whatever is still on its way here.
     """
 
     epoch: int = 0
     asked: bool = False
     earmark: str = ""
     held: bool = False
+    lost_epoch: int = 0
     work: Work | None = None
     draining: bool = False
     started_s: float = 0.0
@@ -51,7 +53,10 @@ class Slot:
 
 @dataclass(slots=True, eq=False)
 class Bench:
-    """One device. `up` None: not known yet; `lost`: not waited for. `canary` None: its kind has none."""
+    """One device. `up` None: not known yet; `lost`: not waited for, unless it is `recovering`: its hook is at work.
+
+    `recovered`: that brought it back, and its canary is still to say so. `canary` None: its kind has none.
+    """
 
     device: Device
     slots: list[Slot]
@@ -87,7 +92,7 @@ class Bench:
     @property
     def hopeless(self) -> bool:
         """Nothing waits for it: it may come back, but nobody says so."""
-        return self.lost or self.left_alone is not None or (self.blocked and not self.recovering)
+        return self.left_alone is not None or ((self.lost or self.blocked) and not self.recovering)
 
     @property
     def usable(self) -> bool:
@@ -118,9 +123,9 @@ class Bench:
         """Why nothing waits for it."""
         if self.blocked:
             since = f"{self.health}: {self.reason}" if self.reason else str(self.health)
-            return ErrorDescription(
-                DeviceUnhealthyError.__name__, since, self.name, "see closet devices; release it when it is mended"
-            )
+            free = "enable" if self.health is Health.DISABLED else "release"
+            remedy = f"see closet devices; {free} it when it is mended"
+            return ErrorDescription(DeviceUnhealthyError.__name__, since, self.name, remedy)
         return self.left_alone or self.error or ErrorDescription(UnreachableError.__name__, "is not there", self.name)
 
     def silence(self, slot: Slot, now_s: float) -> ErrorDescription:
@@ -152,7 +157,7 @@ class Bench:
         """It answers."""
         self.up, self.lost, self.error = True, False, None
         self.blobs, self.ahead = set(blobs), ""
-        if proved and self.health is Health.UNKNOWN:
+        if proved and not self.recovered and self.health is Health.UNKNOWN:
             self.health = Health.HEALTHY
         for slot, known in zip(self.slots, epochs, strict=False):
             slot.epoch = max(slot.epoch, known)
@@ -176,12 +181,16 @@ class Bench:
         self.health, self.reason, self.doubted_here = Health.HEALTHY, "", False
         self.unjudged = self.cut_short = self.turned_away = 0
 
-    def brought_back(self, error: ErrorDescription | None) -> None:
-        """Its recovery hook ended; without an error its canary decides, unless others took the device meanwhile."""
+    def brought_back(self, error: ErrorDescription | None) -> bool:
+        """Its recovery hook ended; whether it is ours to use: its canary decides, unless others took it meanwhile."""
         ours, self.recovering = self.recovering, False
-        if error is None and ours and self.blocked:
+        if error is not None or not ours:
+            return False
+        if self.blocked:
             self.seen(Health.UNKNOWN, "")
             self.recovered = True
+        self.lost = False  # it answered the hook, and is connected to at once
+        return True
 
     def driven_away(self, error: ErrorDescription) -> None:
         """Its canary found it with its driver: it is asked again when a while has passed, but not for ever."""

@@ -23,6 +23,7 @@ from harness.closet.events import (
     HealthSeen,
     Kill,
     LeaseLost,
+    Reconnect,
     Recover,
     Recovered,
     SetHealth,
@@ -163,6 +164,7 @@ class Run:
     turned_away: dict[str, int] = field(default_factory=dict)
     granted: set[tuple[str, int, int]] = field(default_factory=set)
     running: dict[tuple[str, int], Start] = field(default_factory=dict)
+    lost: set[tuple[str, int, int]] = field(default_factory=set)
     killed: set[tuple[str, int, int]] = field(default_factory=set)
     ran_s: dict[tuple[str, int, int], float] = field(default_factory=dict)
     spent_s: dict[str, float] = field(default_factory=dict)
@@ -338,6 +340,11 @@ class World:
             return
         self._soon(run, "connect " + name, 5.0)
 
+    def _reconnect(self, run: Run, name: str) -> None:
+        run.gone.discard(name)
+        if name not in run.up:
+            self._soon(run, "connect " + name if self.rng.random() < 0.7 else DeviceDown(name, LOST), 5.0)
+
     def _come_up(self, run: Run, name: str) -> None:
         truth = self.truths[name]
         run.up.add(name)
@@ -397,6 +404,8 @@ class World:
                 if error is None:
                     run.blocked.discard(name)
                     run.trusted.discard(name)
+            case LeaseLost(name, slot, epoch):
+                run.lost.add((name, slot, epoch))
             case DeviceDown(name, _, returns):
                 run.gone = run.gone - {name} if returns else run.gone | {name}
             case DeviceUp(name):
@@ -486,6 +495,8 @@ class World:
                     run.recovering.add(name)
                     self._soon(run, Recovered(name, self.rng.choice((None, SICK))), 60.0)
                     self.shelf.health[name] = Health.UNKNOWN
+                case Reconnect(name):
+                    self._reconnect(run, name)
                 case Finish():
                     self._finished(run, instruction)
         self.shelf.wants[run.name] = run.scheduler.wants()
@@ -499,9 +510,9 @@ class World:
 
     def _hopeless(self, run: Run, name: str) -> bool:
         """Nothing says that the device will come, or be given out again."""
-        blocked = name in run.blocked and name not in run.recovering
+        away = (name in run.blocked or name in run.gone) and name not in run.recovering
         left_alone = run.unjudged.get(name, 0) >= 3 or run.turned_away.get(name, 0) >= 30
-        return blocked or name in run.gone or left_alone
+        return away or left_alone
 
     def _asked(self, run: Run, ask: Ask) -> None:
         assert not run.stopped, "a stopped run asks"
@@ -524,6 +535,7 @@ class World:
         place = start.device, start.slot
         truth = self.truths[start.device]
         assert (*place, start.epoch) in run.granted, "started without a lease"
+        assert (*place, start.epoch) not in run.lost, "started under a lease that is lost"
         assert place not in run.running, "a slot is used twice"
         assert start.device in run.up, "a device that is not there is used"
         assert start.device not in run.blocked, "a device that is not given out is used"

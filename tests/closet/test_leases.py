@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import itertools
+import os
+import signal
 import sqlite3
 import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from queue import SimpleQueue
@@ -25,7 +27,7 @@ from harness.config.upkeep import Limits
 from harness.domain import Device, DeviceKind, Health, Lease, Priority
 from harness.errors import ClosetError, DeviceUnhealthyError, ErrorDescription
 from harness.shelf import Shelf
-from tests.closet.conftest import Bench, eventually
+from tests.closet.conftest import Bench, eventually, processes_with
 
 WRITES = "import pathlib; pathlib.Path('out/a.txt').write_text('done')"
 SICK = DeviceUnhealthyError("the canary's answer is another one").describe()
@@ -301,6 +303,29 @@ def test_a_quarantined_device_that_a_hook_brought_back_is_used_again(bench: Benc
     assert bench.run([work], emulated[:1], upkeep=upkeep)[work.id].error is None
     assert [name for name, _ in tried] == [emulated[0].name]
     assert shelf.health(emulated[0].name).state is Health.HEALTHY
+
+
+def test_a_device_that_is_cut_off_while_its_hook_is_at_work_is_connected_to_when_that_ends(
+    bench: Bench, shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("harness.closet.connections._RETURN_PAUSES_S", ())
+    monkeypatch.setattr("harness.closet.connections._LATER_PAUSES_S", (300.0,))
+    with emulated_closet(1, bench.folder / "devices") as closet:
+        (member,) = closet.members
+        judge = Judge(bench, shelf, member.device.name)
+
+        def mend(_device: Device, _reason: str) -> ErrorDescription | None:
+            for pid in processes_with(f"CLOSET_EMULATED={member.root}"):
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            assert eventually(lambda: bool(bench.seen(DeviceLost)))
+            judge.wrong.clear()
+            return None
+
+        upkeep = replace(judge.upkeep, recoveries={member.device.name: mend})
+        work = bench.work(WRITES)
+        assert bench.run([work], closet.devices, upkeep=upkeep)[work.id].error is None
+    assert len(bench.seen(DeviceConnected)) == 2
 
 
 @contextmanager

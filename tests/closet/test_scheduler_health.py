@@ -10,6 +10,7 @@ from harness.closet.events import (
     GiveBack,
     Granted,
     HealthSeen,
+    Reconnect,
     Recover,
     Recovered,
     SetHealth,
@@ -292,6 +293,41 @@ def test_recovery_is_waited_for_and_decided_by_a_canary_of_its_own() -> None:
     told = shop.done("d0", 0, 2, 61.0)
     assert healths(told) == [("d0", Health.HEALTHY)]
     assert starts(told) == [("a", "d0", 0, 3)]
+
+
+def quarantined_and_gone() -> Desk:
+    """One device whose canary was wrong, whose hook is at work, and that was given up as lost meanwhile."""
+    shop = shop_of([work("a")], recoverable=("d0",))
+    shop.failed("d0", 0, 1, WRONG, 1.0)
+    assert finishes(shop.down("d0", LOST, 2.0, returns=True)) == {}
+    shop.first = shop.down("d0", LOST, 24.0)
+    return shop
+
+
+def test_a_device_that_its_hook_switches_off_and_on_is_waited_for_until_the_hook_ends() -> None:
+    shop = quarantined_and_gone()
+    assert finishes(shop.first) == {}
+    told = shop.tell(Recovered("d0"), 60.0)
+    assert Reconnect("d0") in told
+    assert finishes(told) == {}
+    assert starts(shop.up("d0", 61.0)) == [(CANARY, "d0", 0, 2)]
+    assert starts(shop.done("d0", 0, 2, 62.0)) == [("a", "d0", 0, 3)]
+
+
+def test_one_whose_hook_fails_or_that_does_not_come_after_it_is_not() -> None:
+    told = quarantined_and_gone().tell(Recovered("d0", SICK), 60.0)
+    assert "quarantined" in finishes(told)["a"].error.problem
+    shop = quarantined_and_gone()
+    shop.tell(Recovered("d0"), 60.0)
+    assert set(finishes(shop.down("d0", LOST, 90.0))) == {"a"}
+
+
+def test_a_device_that_was_brought_back_is_not_proved_by_its_past() -> None:
+    shop = quarantined_and_gone()
+    shop.tell(Recovered("d0"), 60.0)
+    told = shop.up("d0", 61.0, proved=True)
+    assert [i.proving for i in told if isinstance(i, Ask)] == [True], "the shelf has it in quarantine until it proves"
+    assert starts(told) == [(CANARY, "d0", 0, 2)]
 
 
 @pytest.mark.parametrize("again", [False, True])
