@@ -42,7 +42,7 @@ from harness.closet.events import (
 )
 from harness.closet.scheduler_asks import asks, stagings
 from harness.closet.scheduler_benches import MOST_TURNED_AWAY, Bench, Slot
-from harness.closet.scheduler_canaries import canary_over, doubt
+from harness.closet.scheduler_canaries import canary_over, doubt, recovery
 from harness.closet.scheduler_errors import doubts_device, is_crash, nobody_left, refuse_twice, reported_error, why_away
 from harness.closet.scheduler_queue import Item, Waiting, next_for
 from harness.closet.work import Work
@@ -58,12 +58,14 @@ _LEASE_LOST = ErrorDescription(
 )
 _NO_CANARIES: Mapping[str, Work] = MappingProxyType({})
 _NO_USES: Mapping[str, int] = MappingProxyType({})
+_NONE_QUARANTINED: Mapping[str, str] = MappingProxyType({})
 
 
 class Scheduler:
     """Give it events with `handle`; `finished` says when every work it was given has ended.
 
-    `canaries`, the recoverable ones and `uses` are by device.
+    `canaries`, the recoverable ones and `uses` are by device. `quarantined`: recoverable ones that an earlier run put
+    in quarantine, with its reasons; each is brought back when works come that it could do.
     """
 
     def __init__(
@@ -73,6 +75,7 @@ class Scheduler:
         canaries: Mapping[str, Work] = _NO_CANARIES,
         recoverable: frozenset[str] = frozenset(),
         uses: Mapping[str, int] = _NO_USES,
+        quarantined: Mapping[str, str] = _NONE_QUARANTINED,
         max_attempts: int = 3,
     ) -> None:
         refuse_twice("device", [device.name for device in devices])
@@ -83,6 +86,9 @@ class Scheduler:
             for device in devices
         }
         self._recoverable, self._max_attempts = set(recoverable), max_attempts
+        self._quarantined = set(quarantined)
+        for name, reason in quarantined.items():
+            self._benches[name].inherit(reason)
         self._items: dict[str, Item] = {}
         self._waiting = Waiting(tuple(self._benches.values()))
         self._stopped = False
@@ -111,7 +117,7 @@ class Scheduler:
         if self._stopped:
             return done
         done += asks(self._benches, self._waiting, now_s, self._longest_s + MARGIN_S + _GRANT_S)
-        if all(bench.up is not None or bench.hopeless for bench in self._benches.values()):
+        if all(bench.up is not None or bench.hopeless or bench.blocked for bench in self._benches.values()):
             # Not before every device has answered or failed to: one that is about to come would take the work at once.
             look, self._look_ahead = self._look_ahead, set()
             done += stagings(self._benches, self._waiting, look)
@@ -188,6 +194,17 @@ class Scheduler:
                 self._waiting.add(item)
         self._look_for_hopeless = True
         self._look_ahead |= self._benches.keys()
+        return [*done, *self._bring_back()]
+
+    def _bring_back(self) -> list[Instruction]:
+        """What an earlier run left in quarantine and could be used now: that run may have ended before its hook did."""
+        done: list[Instruction] = []
+        for name in sorted(self._quarantined):
+            bench = self._benches[name]
+            if bench.recovering and next(self._waiting.items((bench,)), None) is not None:
+                self._quarantined.remove(name)
+                bench.recovering = False  # it may have been released meanwhile
+                done += recovery(bench, self._recoverable)
         return done
 
     def _device_down(self, bench: Bench, error: ErrorDescription, now_s: float, *, returns: bool) -> list[Instruction]:

@@ -162,6 +162,10 @@ class Bench:
         for slot, known in zip(self.slots, epochs, strict=False):
             slot.epoch = max(slot.epoch, known)
 
+    def inherit(self, reason: str) -> None:
+        """An earlier run put it in quarantine, and it is for this one to bring it back."""
+        self.health, self.reason, self.recovering = Health.QUARANTINED, reason, True
+
     def doubt(self, reason: str) -> bool:
         """It has to prove itself again; whether that is news for the shelf."""
         if self.canary is None or self.blocked:

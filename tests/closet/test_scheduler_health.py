@@ -155,6 +155,9 @@ def test_when_all_that_could_are_quarantined_the_works_end_and_say_why() -> None
     assert error.kind == "DeviceUnhealthyError"
     assert f"d0: quarantined: {WRONG.problem}" in error.problem
     assert "d1: disabled: being repaired" in error.problem
+    alone = shop_of([work("a")])
+    ended = finishes(alone.tell(HealthSeen("d0", Health.DISABLED, "being repaired"), 1.0))["a"]
+    assert "enable it when it is mended" in ended.error.remedy, "release does nothing to one that is disabled"
 
 
 def test_a_canary_that_is_driven_away_is_tried_again_when_the_car_is_parked() -> None:
@@ -328,6 +331,23 @@ def test_a_device_that_was_brought_back_is_not_proved_by_its_past() -> None:
     told = shop.up("d0", 61.0, proved=True)
     assert [i.proving for i in told if isinstance(i, Ask)] == [True], "the shelf has it in quarantine until it proves"
     assert starts(told) == [(CANARY, "d0", 0, 2)]
+
+
+def test_what_an_earlier_run_quarantined_is_brought_back_when_there_is_work_for_it() -> None:
+    devices = [device("d0"), device("d1")]
+    canaries = {entry.name: canary(entry.kind) for entry in devices}
+    past = {"d0": "canary: differs", "d1": "canary: late"}
+    shop = desk([], devices, canaries=canaries, recoverable=frozenset(past), quarantined=past)
+    shop.tell(HealthSeen("d1", Health.QUARANTINED, "a person has it open"))
+    told = shop.tell(Submit((work("a"),)), 1.0)
+    assert [i for i in told if isinstance(i, Recover)] == [Recover("d0", "canary: differs")]
+    assert not finishes(told)
+    assert Reconnect("d0") in shop.tell(Recovered("d0"), 60.0), "nobody has connected to it yet"
+    told = shop.up("d0", 61.0)
+    assert [i.proving for i in told if isinstance(i, Ask)] == [True]
+    assert SetHealth("d0", Health.HEALTHY, "recovered, and its canary is right", recovered=True) in shop.done(
+        "d0", 0, 1
+    )
 
 
 @pytest.mark.parametrize("again", [False, True])
