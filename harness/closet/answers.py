@@ -7,7 +7,6 @@ small: lines are cut off by the transport, lists by their count, numbers by thei
 from __future__ import annotations
 
 import json
-import math
 import re
 from collections.abc import Mapping
 from pathlib import PurePosixPath
@@ -79,7 +78,7 @@ def seconds(value: object, where: str) -> float:
     """A time that something took."""
     if not isinstance(value, int | float) or isinstance(value, bool):
         raise strange("says a time that is none", where)
-    if not (math.isfinite(value) and 0 <= value <= LARGEST):
+    if not 0 <= value <= LARGEST:  # nor what is no number, nor one too large for a float
         raise strange("says a time that cannot be", where)
     return float(value)
 
