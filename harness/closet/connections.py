@@ -54,6 +54,7 @@ class Connections:
         self._allowed = {device.name: threading.Event() for device in devices}
         for allowed in self._allowed.values():
             allowed.set()
+        self._woken = {device.name: threading.Event() for device in devices}
         self._withheld: frozenset[str] = frozenset()  # those that were not given out when the run ended
         self._clocks = Clocks()
         self._ending = threading.Event()
@@ -83,6 +84,11 @@ class Connections:
         else:
             self._allowed[device].clear()
 
+    def wake(self, device: str) -> None:
+        """A device that is not there is tried now, whatever pause it is in, as if it had just been lost."""
+        self._allowed[device].set()
+        self._woken[device].set()
+
     def end(self, within_s: float) -> None:
         """Close every session, which ends what runs there, and wait until that is done."""
         self._withheld = frozenset(name for name, allowed in self._allowed.items() if not allowed.is_set())
@@ -90,6 +96,7 @@ class Connections:
         for name, lost in self._lost.items():
             lost.put((0, None))
             self._allowed[name].set()
+            self._woken[name].set()
         deadline = Deadline.after(within_s)
         for thread in self._threads:
             if thread.ident is not None:
@@ -98,13 +105,15 @@ class Connections:
     def _guarded(self, device: Device) -> None:
         try:
             if self._keep_connected(device):
-                self._ending.wait()
                 self._sweep(device)
         except BaseException as error:  # noqa: BLE001 raised in the caller's thread
             self._tell(error)
 
     def _keep_connected(self, device: Device) -> bool:
-        """Until the run is over or the device is given up; whether it was lost with something of ours on it."""
+        """Until the run is over; whether it was lost with something of ours on it.
+
+        A device that is given up is not tried again, unless it is woken.
+        """
         soon, later = iter(_FIRST_PAUSES_S), iter(_LATER_PAUSES_S)
         first: Deadline | None = None
         told = False  # of a loss once, not each time that it is still lost
@@ -123,6 +132,7 @@ class Connections:
                 failure = error
             else:
                 soon, later, first, told = iter(_RETURN_PAUSES_S), iter(_LATER_PAUSES_S), None, False
+                self._woken[device.name].clear()
                 failure = self._stay(device, session, attempt)
             if failure is not None:
                 soon_s = None if isinstance(failure, HostKeyError | KeyRefusedError) else next(soon, None)
@@ -138,8 +148,11 @@ class Connections:
                 session.declared_down.set()
                 owes = owes or (failure is not None and session.uncleaned)
                 session.close()
-            if failure is None or pause_s is None or self._ending.wait(pause_s):
+            if failure is None:
                 return owes
+            if self._woken[device.name].wait(pause_s):
+                self._woken[device.name].clear()
+                soon, later, first = iter(_RETURN_PAUSES_S), iter(_LATER_PAUSES_S), None
         return owes
 
     def _stay(self, device: Device, session: DeviceSession, attempt: int) -> ClosetError | None:

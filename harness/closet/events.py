@@ -248,6 +248,13 @@ class Recover:
 
 
 @dataclass(frozen=True, slots=True)
+class Reconnect:
+    """Connect to the device now, however long it was to be left alone: its hook brought it back."""
+
+    device: str
+
+
+@dataclass(frozen=True, slots=True)
 class Finish:
     """The work is over. `error` is None when its last attempt went well."""
 
@@ -256,4 +263,4 @@ class Finish:
     attempts: tuple[Attempt, ...]
 
 
-Instruction: TypeAlias = Ask | GiveBack | Start | StageAhead | Kill | SetHealth | Recover | Finish
+Instruction: TypeAlias = Ask | GiveBack | Start | StageAhead | Kill | SetHealth | Recover | Reconnect | Finish

@@ -17,9 +17,9 @@ from typing import TypeAlias
 from harness.closet.events import Ask, Denied, GiveBack, Granted, HealthSeen, LeaseLost, SetHealth, Start
 from harness.closet.patience import Patience
 from harness.closet.work import ShelfAnswers, ShelfSilent
-from harness.domain import Device, Lease, Priority, Want
+from harness.domain import Device, Health, Lease, Priority, Want
 from harness.errors import ClosetError
-from harness.shelf import LOST_AFTER_S, RENEW_EVERY_S, DeviceHealth, Shelf
+from harness.shelf import LOST_AFTER_S, RENEW_EVERY_S, DeviceHealth, Shelf, name_of_run
 
 _RETRY_S = 2.0
 _WANT_EVERY_S = 1.0
@@ -34,7 +34,10 @@ class _Held:
 
 
 class Leasing:
-    """The shelf as one run uses it. `tell` gets what it says, from threads of its own; an error ends the run."""
+    """The shelf as one run uses it. `tell` gets what it says, from threads of its own; an error ends the run.
+
+    Of the `recoverable` devices those that another run quarantined are taken over: their quarantine counts as our own.
+    """
 
     def __init__(
         self,
@@ -45,15 +48,21 @@ class Leasing:
         suite: str,
         priority: Priority,
         tell: Callable[[Told], None],
+        recoverable: frozenset[str] = frozenset(),
     ) -> None:
         self._shelf, self._devices, self._run, self._tell = shelf, {entry.name: entry for entry in devices}, run, tell
         for device in devices:
             shelf.register(device)
         shelf.reconcile()
-        self._seen: dict[str, DeviceHealth] = {}
-        self._see(shelf.healths())
+        healths = shelf.healths()
         self.uses = shelf.uses()
         self._holder = shelf.join(run, suite=suite, priority=priority)
+        self._name = name_of_run(run, self._holder)
+        self._seen: dict[str, DeviceHealth] = {}
+        self._taken_over = {
+            name: health.by for name, health in healths.items() if name in recoverable and health.quarantined_by_run
+        }
+        self._see(healths)
         self._held: dict[tuple[str, int], _Held] = {}
         self._lock = threading.Lock()
         self._requests: queue.SimpleQueue[Callable[[], object] | None] = queue.SimpleQueue()
@@ -73,6 +82,11 @@ class Leasing:
     def health(self, device: str) -> DeviceHealth | None:
         """What the shelf last said of a device."""
         return self._seen.get(device)
+
+    @property
+    def taken_over(self) -> Mapping[str, str]:
+        """Why the devices are in quarantine that this run is to bring back, by name."""
+        return {name: self._seen[name].reason for name in self._taken_over if name in self._seen}
 
     def ask(self, ask: Ask) -> None:
         """Granted or Denied follows, also when the shelf does not answer."""
@@ -143,10 +157,6 @@ class Leasing:
         except ClosetError:
             return
 
-    @property
-    def _name(self) -> str:
-        return f"run {self._run}"
-
     def _serve(self) -> None:
         """Requests in their order, each using `_try` itself; those that must be done and could not are tried again."""
         while True:
@@ -156,11 +166,11 @@ class Leasing:
                 )
             except queue.Empty:
                 request = self._tell_wants
-            if request is None:
-                return
             owed, self._owed = self._owed, []
             for action in owed:
                 self._must(action)
+            if request is None:
+                return
             request()
 
     def _try(self, action: Callable[[], object]) -> bool:
@@ -178,13 +188,14 @@ class Leasing:
         return True
 
     def _must(self, action: Callable[[], object]) -> None:
-        if not self._try(action) and not self._closing.is_set():
+        if not self._try(action):
             self._owed.append(action)
 
     def _acquire(self, ask: Ask) -> None:
         self._tell_wants()
         asked_s = _now_s()
         granted: list[Lease] = []
+        refused: list[DeviceHealth] = []
 
         def acquire() -> None:
             lease = self._shelf.acquire(
@@ -199,12 +210,15 @@ class Leasing:
             )
             if lease is not None:
                 granted.append(lease)
+            elif not ask.proving:  # for good, perhaps, and the next renewal may be long in coming
+                refused.append(self._shelf.health(ask.device))
 
         self._try(acquire)
         for lease in granted:
             with self._lock:
                 self._held[ask.device, ask.slot] = _Held(lease, asked_s)
             self._tell(Granted(ask.device, ask.slot, lease.epoch))
+        self._see({health.device: health for health in refused if not health.given_out})
         if not granted:
             self._tell(Denied(ask.device, ask.slot))
 
@@ -215,7 +229,7 @@ class Leasing:
             reason=told.reason,
             by=self._name,
             recovered=told.recovered,
-            quarantined_by=self._name,
+            quarantined_by=self._taken_over.get(told.device, self._name),
         )
         if not noted:  # somebody else was first, and their word stands
             self._see(self._shelf.healths())
@@ -242,9 +256,12 @@ class Leasing:
 
     def _renew_once(self) -> None:
         began_s = _now_s()
-        lost = self._shelf.renew(self._holder)
         with self._lock:
-            for held in self._held.values():
+            known = list(self._held.values())
+        # Not what the shelf granted without our hearing of it: nobody else could have that until its hard end.
+        lost = self._shelf.renew(self._holder, only=[held.lease for held in known])
+        with self._lock:
+            for held in known:
                 held.renewed_s = max(held.renewed_s, began_s)
         for lease in lost:
             if (event := self._lose(lease)) is not None:
@@ -269,7 +286,10 @@ class Leasing:
             before, now = self._seen.get(name), healths[name]
             self._seen[name] = now
             changed = before is None or (before.state, before.since, before.by) != (now.state, now.since, now.by)
-            if (changed or not now.given_out) and (before is None or now.by != self._name):
+            if now.state is not Health.QUARANTINED:
+                self._taken_over.pop(name, None)  # the next quarantine is again whose it is
+            ours = now.by in {self._name, self._taken_over.get(name)}
+            if (changed or not now.given_out) and not ours:
                 self._tell(HealthSeen(name, now.state, now.reason))
 
 

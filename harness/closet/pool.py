@@ -6,6 +6,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import TypeAlias
@@ -22,6 +23,7 @@ from harness.closet.events import (
     GiveBack,
     HealthSeen,
     Kill,
+    Reconnect,
     Recover,
     Recovered,
     SetHealth,
@@ -90,17 +92,15 @@ class Pool:
         self._tries: dict[tuple[str, int], Try] = {}
         self._files: dict[tuple[str, str, int], Mapping[str, Path]] = {}
         self._threads: list[threading.Thread] = []
+        self._hooks: list[threading.Thread] = []
         self._began, self._began_unix_s = time.monotonic(), time.time()
         self._look_s = self._began
         self._leasing = leasing(self._inbox.put)
         self._scheduler = Scheduler(
             devices,
-            canaries={
-                device.name: upkeep.canaries[device.kind].work
-                for device in devices
-                if device.kind in upkeep.canaries and device.name not in upkeep.unproved
-            },
+            canaries={device.name: upkeep.canaries[device.kind].work for device in devices if upkeep.proves(device)},
             recoverable=frozenset(upkeep.recoveries),
+            quarantined=self._leasing.taken_over,
             uses=self._leasing.uses,
             max_attempts=max_attempts,
         )
@@ -169,10 +169,21 @@ class Pool:
                         self._handle(DeviceDown(device, NOT_RUN))
                 else:
                     self._next()
+            self._note_doubts()
         except BaseException as error:  # noqa: BLE001 raised in the caller's thread
             self._said.put(error)
         finally:
             self._end()
+
+    def _note_doubts(self) -> None:
+        """What the caller said of a device just before it left: the run is over, but the next one is to know."""
+        with suppress(queue.Empty):
+            while True:
+                message = self._inbox.get_nowait()
+                if isinstance(message, Suspicion):
+                    for told in self._scheduler.handle(message, time.monotonic() - self._began):
+                        if isinstance(told, SetHealth):
+                            self._leasing.set_health(told)
 
     def _next(self) -> None:
         if time.monotonic() >= self._look_s:  # also when devices say so much that the inbox is never empty
@@ -216,7 +227,9 @@ class Pool:
                     self._leasing.set_health(instruction)
                     self._said.put(HealthChanged(instruction.device, instruction.state, instruction.reason))
                 case Recover(device, reason):
-                    self._spawn(self._recover, self._devices[device], reason)
+                    self._hooks.append(self._spawn(self._recover, self._devices[device], reason))
+                case Reconnect(device):
+                    self._connections.wake(device)
                 case Finish():
                     self._finish(instruction)
         self._leasing.want(self._scheduler.wants())
@@ -306,16 +319,24 @@ class Pool:
         self._inbox.put(Recovered(device.name, error))
 
     def _end(self) -> None:
-        """Nothing of ours is left on any device, or at least its agent has no connection any more."""
+        """Nothing of ours is left on any device, or at least its agent has no connection any more.
+
+        A recovery command that runs is waited for to its own deadline, which may be minutes: to end a power switch half
+        way, or to leave it to nobody, could leave the device off. Whoever cannot wait sets `stop`, which ends it.
+        """
+        self._upkeep.over.set()
         for tried in self._tries.values():
             tried.cancelled.set()
         self._connections.end(_END_S)
         deadline = Deadline.after(_END_S)
         for thread in self._threads:
-            thread.join(deadline.left_s)
+            if thread not in self._hooks:
+                thread.join(deadline.left_s)
         self._leasing.close()
+        for thread in self._hooks:
+            thread.join()
 
-    def _spawn(self, target: Callable[..., None], *arguments: object) -> None:
+    def _spawn(self, target: Callable[..., None], *arguments: object) -> threading.Thread:
         def guarded() -> None:
             try:
                 target(*arguments)
@@ -328,6 +349,7 @@ class Pool:
         thread = threading.Thread(target=guarded, name=f"closet {target.__name__}", daemon=True)
         self._threads.append(thread)
         thread.start()
+        return thread
 
 
 def open_pool(
@@ -355,9 +377,12 @@ def open_pool(
     set the remote jobs are killed and what has not ended is reported as not run; leaving the block kills them too, and
     gives back every slot.
     """
+    recoverable = frozenset(
+        device.name for device in devices if device.name in upkeep.recoveries and upkeep.proves(device)
+    )
 
     def leasing(tell: Callable[[Event | ClosetError], None]) -> Leasing:
-        return Leasing(shelf, devices, run=run, suite=suite, priority=priority, tell=tell)
+        return Leasing(shelf, devices, run=run, suite=suite, priority=priority, tell=tell, recoverable=recoverable)
 
     return Pool(
         devices,

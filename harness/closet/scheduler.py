@@ -29,6 +29,7 @@ from harness.closet.events import (
     Instruction,
     Kill,
     LeaseLost,
+    Reconnect,
     Recovered,
     Start,
     Stop,
@@ -40,8 +41,8 @@ from harness.closet.events import (
     WorkRuns,
 )
 from harness.closet.scheduler_asks import asks, stagings
-from harness.closet.scheduler_benches import Bench, Slot
-from harness.closet.scheduler_canaries import canary_over, doubt
+from harness.closet.scheduler_benches import MOST_TURNED_AWAY, Bench, Slot
+from harness.closet.scheduler_canaries import canary_over, doubt, recovery
 from harness.closet.scheduler_errors import doubts_device, is_crash, nobody_left, refuse_twice, reported_error, why_away
 from harness.closet.scheduler_queue import Item, Waiting, next_for
 from harness.closet.work import Work
@@ -51,19 +52,20 @@ from harness.verdict import NOT_RUN, Attempt
 
 MARGIN_S = 300.0  # staging and fetching, on top of the work's own deadline
 _GRANT_S = 30.0  # from asking for a slot until its work starts
-_MOST_TURNED_AWAY = 30  # about half an hour, where one device is all there is
 _HELD_UP_S = 10.0  # ticks come four times a second
 _LEASE_LOST = ErrorDescription(
     LeaseLostError.__name__, "the lease on the slot was lost", remedy="see whether this machine was held up"
 )
 _NO_CANARIES: Mapping[str, Work] = MappingProxyType({})
 _NO_USES: Mapping[str, int] = MappingProxyType({})
+_NONE_QUARANTINED: Mapping[str, str] = MappingProxyType({})
 
 
 class Scheduler:
     """Give it events with `handle`; `finished` says when every work it was given has ended.
 
-    `canaries`, the recoverable ones and `uses` are by device.
+    `canaries`, the recoverable ones and `uses` are by device. `quarantined`: recoverable ones that an earlier run put
+    in quarantine, with its reasons; each is brought back when works come that it could do.
     """
 
     def __init__(
@@ -73,6 +75,7 @@ class Scheduler:
         canaries: Mapping[str, Work] = _NO_CANARIES,
         recoverable: frozenset[str] = frozenset(),
         uses: Mapping[str, int] = _NO_USES,
+        quarantined: Mapping[str, str] = _NONE_QUARANTINED,
         max_attempts: int = 3,
     ) -> None:
         refuse_twice("device", [device.name for device in devices])
@@ -83,6 +86,9 @@ class Scheduler:
             for device in devices
         }
         self._recoverable, self._max_attempts = set(recoverable), max_attempts
+        self._quarantined = set(quarantined)
+        for name, reason in quarantined.items():
+            self._benches[name].inherit(reason)
         self._items: dict[str, Item] = {}
         self._waiting = Waiting(tuple(self._benches.values()))
         self._stopped = False
@@ -111,7 +117,7 @@ class Scheduler:
         if self._stopped:
             return done
         done += asks(self._benches, self._waiting, now_s, self._longest_s + MARGIN_S + _GRANT_S)
-        if all(bench.up is not None or bench.hopeless for bench in self._benches.values()):
+        if all(bench.up is not None or bench.hopeless or bench.blocked for bench in self._benches.values()):
             # Not before every device has answered or failed to: one that is about to come would take the work at once.
             look, self._look_ahead = self._look_ahead, set()
             done += stagings(self._benches, self._waiting, look)
@@ -146,8 +152,8 @@ class Scheduler:
                 return doubt(bench, reason)
             case CanaryDue():
                 bench.due()
-            case Recovered(_, error):
-                bench.brought_back(error)
+            case Recovered(_, error) if bench.brought_back(error):
+                return [Reconnect(bench.name)]
         return []
 
     def _of_slot(
@@ -163,7 +169,10 @@ class Scheduler:
             case Denied():
                 self._no_longer_asked(slot)
                 bench.denied(slot, now_s)
-            case LeaseLost(_, number, epoch) if slot.held and slot.epoch == epoch:
+            case LeaseLost(_, number, epoch):
+                slot.lost_epoch = max(slot.lost_epoch, epoch)
+                if not slot.held or slot.epoch != epoch:
+                    return []
                 slot.held = False
                 if slot.work is not None:
                     return self._cut_off(bench, number, _LEASE_LOST, now_s)
@@ -185,6 +194,17 @@ class Scheduler:
                 self._waiting.add(item)
         self._look_for_hopeless = True
         self._look_ahead |= self._benches.keys()
+        return [*done, *self._bring_back()]
+
+    def _bring_back(self) -> list[Instruction]:
+        """What an earlier run left in quarantine and could be used now: that run may have ended before its hook did."""
+        done: list[Instruction] = []
+        for name in sorted(self._quarantined):
+            bench = self._benches[name]
+            if bench.recovering and next(self._waiting.items((bench,)), None) is not None:
+                self._quarantined.remove(name)
+                bench.recovering = False  # it may have been released meanwhile
+                done += recovery(bench, self._recoverable)
         return done
 
     def _device_down(self, bench: Bench, error: ErrorDescription, now_s: float, *, returns: bool) -> list[Instruction]:
@@ -203,6 +223,9 @@ class Scheduler:
         slot, earmark = bench.slots[event.slot], bench.slots[event.slot].earmark
         self._no_longer_asked(slot)
         slot.epoch, slot.held, bench.pause_s = event.epoch, True, 0.0
+        if event.epoch <= slot.lost_epoch:  # this machine was held up, and heard of the loss first
+            bench.denied(slot, now_s)
+            return self._give_back(bench, event.slot, "lost")
         if not bench.usable:
             return self._give_back(bench, event.slot, "not used")
         if bench.must_prove and bench.canary is not None:
@@ -262,13 +285,16 @@ class Scheduler:
         if onroad:
             bench.busy_driving(now_s)
         if work is None or work.canary:
-            if onroad or self._stopped:
+            if self._stopped:
                 return []
             self._look_for_hopeless = True
+            if error is not None and onroad:
+                bench.driven_away(error)
+                return []
             return canary_over(bench, event, self._recoverable)
         item = self._items[work.id]
         item.spent_s += 0.0 if slot.runs_since_s is None else now_s - slot.runs_since_s
-        if onroad and not self._stopped and item.turned_away < _MOST_TURNED_AWAY:
+        if onroad and not self._stopped and item.turned_away < MOST_TURNED_AWAY:
             item.turned_away += 1
             self._wait(item)
             return []

@@ -3,7 +3,8 @@
 A device is trusted when it is healthy, or when its kind has no canary. One that is unknown or suspect runs its canary
 first, alone and on its first slot. A canary with a wrong answer quarantines it; one that came to no answer has a second
 go first: a kill meant for something else, or a cable, is no reason to take a device off the shelf. One that could not
-be judged (a lost lease, a file that is missing here) is tried a few times, then the device is left alone for this run.
+be judged (a lost lease, a file that is missing here) is tried a few times, then the device is left alone for this run;
+so is one that belonged to its driver each time for about half an hour.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ _LEAST_PAUSE_S, _LONGEST_PAUSE_S, _LONGER = 0.6, 2.0, 1.2
 _MOST_UNJUDGED = 3  # canaries in a row that could not be judged
 _MOST_CUT_SHORT = 2  # canaries in a row that came to no answer: a signal, a deadline, a device that went away
 _ONROAD_PAUSE_S = 60.0
+MOST_TURNED_AWAY = 30  # about half an hour, where one device is all there is
 _UNJUDGED = {"LeaseLostError", "DataError", "ConfigError", "ClosetError", "NotRun"}
 
 
@@ -27,13 +29,15 @@ class Slot:
     """A place for one job.
 
     `asked`: the shelf was asked for it, with `earmark` (a work's id, empty for a canary) in mind. `held`: ours, under
-    `epoch`. `work` is what runs there; while `draining` it was told to end and is not yet known to be gone.
+    `epoch`. `work` is what runs there; while `draining` it was told to end and is not yet known to be gone. Up to
+    `lost_epoch` nothing is ours any more, whatever is still on its way here.
     """
 
     epoch: int = 0
     asked: bool = False
     earmark: str = ""
     held: bool = False
+    lost_epoch: int = 0
     work: Work | None = None
     draining: bool = False
     started_s: float = 0.0
@@ -49,7 +53,10 @@ class Slot:
 
 @dataclass(slots=True, eq=False)
 class Bench:
-    """One device. `up` None: not known yet; `lost`: not waited for. `canary` None: its kind has none."""
+    """One device. `up` None: not known yet; `lost`: not waited for, unless it is `recovering`: its hook is at work.
+
+    `recovered`: that brought it back, and its canary is still to say so. `canary` None: its kind has none.
+    """
 
     device: Device
     slots: list[Slot]
@@ -69,6 +76,7 @@ class Bench:
     recovered: bool = False
     unjudged: int = 0
     cut_short: int = 0
+    turned_away: int = 0
     left_alone: ErrorDescription | None = None
 
     @property
@@ -84,7 +92,7 @@ class Bench:
     @property
     def hopeless(self) -> bool:
         """Nothing waits for it: it may come back, but nobody says so."""
-        return self.lost or self.left_alone is not None or (self.blocked and not self.recovering)
+        return self.left_alone is not None or ((self.lost or self.blocked) and not self.recovering)
 
     @property
     def usable(self) -> bool:
@@ -115,9 +123,9 @@ class Bench:
         """Why nothing waits for it."""
         if self.blocked:
             since = f"{self.health}: {self.reason}" if self.reason else str(self.health)
-            return ErrorDescription(
-                DeviceUnhealthyError.__name__, since, self.name, "see closet devices; release it when it is mended"
-            )
+            free = "enable" if self.health is Health.DISABLED else "release"
+            remedy = f"see closet devices; {free} it when it is mended"
+            return ErrorDescription(DeviceUnhealthyError.__name__, since, self.name, remedy)
         return self.left_alone or self.error or ErrorDescription(UnreachableError.__name__, "is not there", self.name)
 
     def silence(self, slot: Slot, now_s: float) -> ErrorDescription:
@@ -149,10 +157,14 @@ class Bench:
         """It answers."""
         self.up, self.lost, self.error = True, False, None
         self.blobs, self.ahead = set(blobs), ""
-        if proved and self.health is Health.UNKNOWN:
+        if proved and not self.recovered and self.health is Health.UNKNOWN:
             self.health = Health.HEALTHY
         for slot, known in zip(self.slots, epochs, strict=False):
             slot.epoch = max(slot.epoch, known)
+
+    def inherit(self, reason: str) -> None:
+        """An earlier run put it in quarantine, and it is for this one to bring it back."""
+        self.health, self.reason, self.recovering = Health.QUARANTINED, reason, True
 
     def doubt(self, reason: str) -> bool:
         """It has to prove itself again; whether that is news for the shelf."""
@@ -171,17 +183,28 @@ class Bench:
         """Its canary gave the right answer."""
         self.recovered = False
         self.health, self.reason, self.doubted_here = Health.HEALTHY, "", False
-        self.unjudged = self.cut_short = 0
+        self.unjudged = self.cut_short = self.turned_away = 0
 
-    def brought_back(self, error: ErrorDescription | None) -> None:
-        """Its recovery hook ended; without an error its canary decides, unless others took the device meanwhile."""
+    def brought_back(self, error: ErrorDescription | None) -> bool:
+        """Its recovery hook ended; whether it is ours to use: its canary decides, unless others took it meanwhile."""
         ours, self.recovering = self.recovering, False
-        if error is None and ours and self.blocked:
+        if error is not None or not ours:
+            return False
+        if self.blocked:
             self.seen(Health.UNKNOWN, "")
             self.recovered = True
+        self.lost = False  # it answered the hook, and is connected to at once
+        return True
+
+    def driven_away(self, error: ErrorDescription) -> None:
+        """Its canary found it with its driver: it is asked again when a while has passed, but not for ever."""
+        self.turned_away += 1
+        if self.turned_away >= MOST_TURNED_AWAY:
+            self.left_alone = error
 
     def failed_canary(self, error: ErrorDescription, *, answered: bool) -> bool:
         """Its canary did not, or `answered` wrongly; whether that is enough to quarantine it."""
+        self.turned_away = 0
         if error.kind in _UNJUDGED:
             self.unjudged += 1
             if self.unjudged >= _MOST_UNJUDGED:
@@ -204,7 +227,7 @@ class Bench:
             self.recovering = self.recovered = False  # it is not for this run to bring it back any more
         elif self.blocked:
             self.health, self.reason, self.left_alone = Health.UNKNOWN, "", None
-            self.unjudged = self.cut_short = 0
+            self.unjudged = self.cut_short = self.turned_away = 0
         elif state is Health.SUSPECT and self.health is not Health.SUSPECT and self.canary is not None:
             self.health, self.reason = state, reason
         elif state is Health.HEALTHY and self.health is Health.SUSPECT and not self.doubted_here:

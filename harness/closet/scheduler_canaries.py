@@ -20,12 +20,16 @@ def canary_over(bench: Bench, event: WorkDone | WorkFailed, recoverable: set[str
         return _proved(bench)
     if not bench.failed_canary(event.error, answered=event.answered):
         return []
-    done: list[Instruction] = [SetHealth(bench.name, bench.health, bench.reason)]
-    if bench.name in recoverable:
-        recoverable.remove(bench.name)
-        bench.recovering = True
-        done.append(Recover(bench.name, bench.reason))
-    return done
+    return [SetHealth(bench.name, bench.health, bench.reason), *recovery(bench, recoverable)]
+
+
+def recovery(bench: Bench, recoverable: set[str]) -> list[Instruction]:
+    """Its hook is run, once a run, while it is in quarantine."""
+    if bench.name not in recoverable or not bench.blocked:
+        return []
+    recoverable.remove(bench.name)
+    bench.recovering = True
+    return [Recover(bench.name, bench.reason)]
 
 
 def _proved(bench: Bench) -> list[Instruction]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
@@ -19,7 +20,8 @@ class Upkeep:
     """What keeps devices in order during a run; without it they are taken as they are.
 
     `canaries` by kind; one that a device passed at most `canary_every_h` ago, with this code and its libraries of now,
-    is not run before its first job. Devices in `unproved` never run one. `recoveries` by device.
+    is not run before its first job. Devices in `unproved` never run one. `recoveries` by device; `over` is set when the
+    run is, and nobody waits any more for what a recovery brings back.
     """
 
     canaries: Mapping[DeviceKind, Canary] = field(default_factory=dict)
@@ -27,3 +29,8 @@ class Upkeep:
     unproved: frozenset[str] = frozenset()
     limits: Callable[[Device], Limits] | None = None
     recoveries: Mapping[str, Recovery] = field(default_factory=dict)
+    over: threading.Event = field(default_factory=threading.Event)
+
+    def proves(self, device: Device) -> bool:
+        """Whether a device has a canary to prove itself by."""
+        return device.kind in self.canaries and device.name not in self.unproved

@@ -85,7 +85,7 @@ def what_failed_here(task: Task, work_id: str, device: str, files: Mapping[str, 
     outcome = WorkOutcome(work_id, files, None, (Attempt("", device, 0, 0.0, 0.0),))
     try:
         said = _load_result(outcome)
-    except ClosetError:
+    except DataError:
         return None
     for job in task.jobs:
         error = _checked(job, said.get(job.id), outcome).error

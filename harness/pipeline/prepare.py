@@ -259,7 +259,14 @@ def _check_served(
                 remedy=f"add one to {fleet.path or 'devices.yaml'}, or ask for other kinds",
             )
         if kind is not DeviceKind.EMULATED or not fleet.emulated:  # what the run starts itself is well
-            refuse_unavailable(kind, suite.tags, fleet.devices, healths, where=suite.where_devices)
+            refuse_unavailable(
+                kind,
+                suite.tags,
+                fleet.devices,
+                healths,
+                where=suite.where_devices,
+                recoverable=fleet.recoveries,
+            )
 
     return check
 

@@ -33,26 +33,34 @@ def make_upkeep(
     unproved: Iterable[str] = (),
 ) -> Upkeep:
     """What devices.yaml says, for the pool. `stop` also ends a recovery command that runs; `unproved` run no canary."""
+    over = threading.Event()
     return Upkeep(
         canaries=make_canaries({device.kind for device in fleet.devices}, code, shelf),
         canary_every_h=fleet.canary_every_h,
         unproved=frozenset(unproved),
         limits=fleet.limits_of,
-        recoveries={name: _recovery(hook, shelf, home, stop) for name, hook in fleet.recoveries.items()},
+        recoveries={name: _recovery(hook, shelf, home, stop, over) for name, hook in fleet.recoveries.items()},
+        over=over,
     )
 
 
 def _recovery(
-    hook: RecoveryHook, shelf: Shelf, home: Path, stop: threading.Event
+    hook: RecoveryHook, shelf: Shelf, home: Path, stop: threading.Event, over: threading.Event
 ) -> Callable[[Device, str], ErrorDescription | None]:
-    return lambda device, _reason: bring_back(device, hook, shelf, home, stop)
+    return lambda device, _reason: bring_back(device, hook, shelf, home, stop, over)
 
 
 def bring_back(
-    device: Device, hook: RecoveryHook, shelf: Shelf, home: Path, stop: threading.Event
+    device: Device,
+    hook: RecoveryHook,
+    shelf: Shelf,
+    home: Path,
+    stop: threading.Event,
+    over: threading.Event | None = None,
 ) -> ErrorDescription | None:
     """Run a device's hook and wait until it answers: None when it is worth its canary, else why not.
 
+    `stop` ends the command too; `over` only the wait: a power switch that is ended half way leaves the device off.
     What the command said is kept below `home`/recovery.
     """
     recovery = Recovery(hook)
@@ -61,7 +69,8 @@ def bring_back(
         note_recovery(shelf, device)
     while not recovery.phase.ended and recovery.phase is not Phase.CANARY:
         deadline = Deadline.after(recovery.left_s(time.time()))
-        recovery.handle(carry_out(recovery.phase, device, hook.command, deadline, stop), time.time())
+        ends = stop if recovery.phase is Phase.COMMAND or over is None else over
+        recovery.handle(carry_out(recovery.phase, device, hook.command, deadline, ends), time.time())
     kept = keep_output(home, device, recovery.output)
     if recovery.phase is Phase.CANARY:
         return None

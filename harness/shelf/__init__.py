@@ -28,7 +28,7 @@ from harness.shelf.run_values import (
 )
 from harness.shelf.shelf import Shelf
 from harness.shelf.turns import AGEING_S, Claim, whose_turn
-from harness.shelf.values import CanaryAnswer, DeviceHealth, HealthChange, HolderState, PastAttempt
+from harness.shelf.values import CanaryAnswer, DeviceHealth, HealthChange, HolderState, PastAttempt, name_of_run
 
 __all__ = [
     "AGEING_S",
@@ -63,6 +63,7 @@ __all__ = [
     "Shelf",
     "TrialEntry",
     "TrialRow",
+    "name_of_run",
     "parse_address",
     "refuse_unavailable",
     "whose_turn",

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 
-from harness.domain import Device, DeviceKind
+from harness.domain import Device, DeviceKind, Health
 from harness.errors import ConfigError
 from harness.shelf.values import DeviceHealth
 
@@ -15,8 +15,12 @@ def refuse_unavailable(
     devices: Iterable[Device],
     healths: Mapping[str, DeviceHealth],
     where: str = "",
+    recoverable: Container[str] = (),
 ) -> None:
-    """ConfigError when no known device is of this kind with these labels, or none of them is given out."""
+    """ConfigError when no known device is of this kind with these labels, or none of them is given out.
+
+    One of the `recoverable` that a run quarantined could be: the next run has its hook bring it back.
+    """
     wanted = sorted(set(tags))
     label = " with ".join(filter(None, (kind.value, ", ".join(wanted))))
     known = sorted(devices, key=lambda device: device.name)
@@ -29,12 +33,18 @@ def refuse_unavailable(
             remedy=f"there are: {'; '.join(there)}" if there else "closet devices add NAME",
         )
     known_healths = [healths.get(name, DeviceHealth(name)) for name in suited]
-    if any(health.given_out for health in known_healths):
+    if any(
+        health.given_out or (health.quarantined_by_run and health.device in recoverable) for health in known_healths
+    ):
         return
     states = " or ".join(sorted({health.state.value for health in known_healths}, reverse=True))
-    names = [f"{health.device} ({health.reason or health.state.value}, {health.since})" for health in known_healths]
+    names = [
+        f"{health.device} ({', '.join(filter(None, (health.reason or health.state.value, health.since)))})"
+        for health in known_healths
+    ]
+    free = "enable" if known_healths[0].state is Health.DISABLED else "release"
     raise ConfigError(
         f"no device is {label}: only {states} devices are: {', '.join(names)}",
         where=where,
-        remedy=f"mend {'it' if len(suited) == 1 else 'one'}, then closet devices release {suited[0]}",
+        remedy=f"mend {'it' if len(suited) == 1 else 'one'}, then closet devices {free} {suited[0]}",
     )

@@ -115,14 +115,16 @@ def revoke(transaction: Transaction, device: str, slot: int, reason: str) -> Lea
     return _lease(row)
 
 
-def renew(transaction: Transaction, holder: str) -> tuple[Lease, ...]:
-    """Renew the holder and its leases; those of its leases that were lost."""
+def renew(transaction: Transaction, holder: str, only: Sequence[Lease] | None) -> tuple[Lease, ...]:
+    """Renew the holder and its leases, or `only` those; all of its leases that were lost."""
     holders.require(transaction, holder)
     holders.renew(transaction, holder)
     active = transaction.execute(_ACTIVE_OF, of_holder=holder).all()
     overdue = _overdue(transaction, active)
     _expire_all(transaction, overdue)
-    if kept := [row.id for row in _without(active, overdue)]:
+    named = None if only is None else {(lease.device, lease.slot, lease.epoch) for lease in only}
+    still = _without(active, overdue)
+    if kept := [row.id for row in still if named is None or (row.device, row.slot, row.epoch) in named]:
         renewed = sa.update(leases).where(leases.c.id.in_(kept))
         transaction.execute(renewed.values(renew_by_s=transaction.now_s + LOST_AFTER_S))
     return _ordered(transaction, leases.c.holder == holder, leases.c.state.in_((EXPIRED, REVOKED)))

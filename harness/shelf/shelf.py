@@ -63,9 +63,12 @@ class Shelf:
         self._database.write(history.forget_the_old)
         return holder
 
-    def renew(self, holder: str) -> tuple[Lease, ...]:
-        """Renew the holder and its leases. Those of its leases that were lost are told, each time again."""
-        return self._database.write(lambda t: leases.renew(t, holder))
+    def renew(self, holder: str, *, only: Sequence[Lease] | None = None) -> tuple[Lease, ...]:
+        """Renew the holder and its leases. Those of its leases that were lost are told, each time again.
+
+        With `only` no others are renewed: one whose grant the holder never heard of runs out after LOST_AFTER_S.
+        """
+        return self._database.write(lambda t: leases.renew(t, holder, only))
 
     def want(self, holder: str, wants: Sequence[Want]) -> None:
         """What the holder could use now, on top of what it has. It takes its turn when it asks for a slot."""

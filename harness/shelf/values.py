@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from harness.domain import DeviceKind, Health, Priority, Want
+
+_BY_RUN = re.compile(r"run .+ \([0-9a-f]{12}\)")
+
+
+def name_of_run(run: str, holder: str) -> str:
+    """By what name a run changes a device's health. Two hosts may each have a run `run`: the holder's id has an end."""
+    return f"run {run} ({holder.removeprefix(f'{run}-')})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +51,11 @@ class DeviceHealth:
     def given_out(self) -> bool:
         """False for a device that gets no job until a person or a recovery hook frees it."""
         return self.state not in {Health.QUARANTINED, Health.DISABLED}
+
+    @property
+    def quarantined_by_run(self) -> bool:
+        """True for a quarantine that a recovery hook may end: no person put it there."""
+        return self.state is Health.QUARANTINED and _BY_RUN.fullmatch(self.by) is not None
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,7 @@ from harness.closet.events import (
     HealthSeen,
     Kill,
     LeaseLost,
+    Reconnect,
     Recover,
     Recovered,
     SetHealth,
@@ -132,13 +133,15 @@ class SharedShelf:
 class Truth:
     """What a device really is, and what runs there. `agents` are the last epochs it accepted, a slot each.
 
-    A bad one fails its canary, a shaky one is lost now and then, a contested one is always under a newer epoch.
+    A bad one fails its canary, a shaky one is lost now and then, a contested one is always under a newer epoch, and a
+    driven one's car is never parked.
     """
 
     device: Device
     bad: bool = False
     shaky: bool = False
     contested: bool = False
+    driven: bool = False
     agents: dict[int, int] = field(default_factory=dict)
     busy: dict[int, tuple[str, int]] = field(default_factory=dict)
 
@@ -158,8 +161,10 @@ class Run:
     gone: set[str] = field(default_factory=set)
     recovering: set[str] = field(default_factory=set)
     unjudged: dict[str, int] = field(default_factory=dict)
+    turned_away: dict[str, int] = field(default_factory=dict)
     granted: set[tuple[str, int, int]] = field(default_factory=set)
     running: dict[tuple[str, int], Start] = field(default_factory=dict)
+    lost: set[tuple[str, int, int]] = field(default_factory=set)
     killed: set[tuple[str, int, int]] = field(default_factory=set)
     ran_s: dict[tuple[str, int, int], float] = field(default_factory=dict)
     spent_s: dict[str, float] = field(default_factory=dict)
@@ -198,6 +203,7 @@ class World:
                 bad=not self.calm and rng.random() < 0.2,
                 shaky=not self.calm and rng.random() < 0.2,
                 contested=not self.calm and rng.random() < 0.05,
+                driven=not self.calm and rng.random() < 0.05,
             )
             for name in (f"d{number}" for number in range(rng.randrange(1, 5)))
         }
@@ -334,6 +340,11 @@ class World:
             return
         self._soon(run, "connect " + name, 5.0)
 
+    def _reconnect(self, run: Run, name: str) -> None:
+        run.gone.discard(name)
+        if name not in run.up:
+            self._soon(run, "connect " + name if self.rng.random() < 0.7 else DeviceDown(name, LOST), 5.0)
+
     def _come_up(self, run: Run, name: str) -> None:
         truth = self.truths[name]
         run.up.add(name)
@@ -393,6 +404,8 @@ class World:
                 if error is None:
                     run.blocked.discard(name)
                     run.trusted.discard(name)
+            case LeaseLost(name, slot, epoch):
+                run.lost.add((name, slot, epoch))
             case DeviceDown(name, _, returns):
                 run.gone = run.gone - {name} if returns else run.gone | {name}
             case DeviceUp(name):
@@ -417,6 +430,7 @@ class World:
             run.trusted.discard(event.device)
         elif event.device in run.blocked:
             run.unjudged.pop(event.device, None)
+            run.turned_away.pop(event.device, None)
             run.blocked.discard(event.device)
             run.trusted.discard(event.device)
         elif event.state is Health.SUSPECT:
@@ -433,8 +447,13 @@ class World:
             return
         if started.work.canary and isinstance(event, WorkFailed) and event.error is STALE:
             run.unjudged[name] = run.unjudged.get(name, 0) + 1
+        elif started.work.canary and isinstance(event, WorkFailed) and event.error is DRIVES:
+            run.turned_away[name] = run.turned_away.get(name, 0) + 1
+            return
         elif started.work.canary and name not in run.blocked:
             run.unjudged.pop(name, None)
+        if started.work.canary:
+            run.turned_away.pop(name, None)
         if isinstance(event, WorkDone):
             if started.work.canary and name not in run.blocked:
                 run.trusted.add(name)
@@ -476,6 +495,8 @@ class World:
                     run.recovering.add(name)
                     self._soon(run, Recovered(name, self.rng.choice((None, SICK))), 60.0)
                     self.shelf.health[name] = Health.UNKNOWN
+                case Reconnect(name):
+                    self._reconnect(run, name)
                 case Finish():
                     self._finished(run, instruction)
         self.shelf.wants[run.name] = run.scheduler.wants()
@@ -489,8 +510,9 @@ class World:
 
     def _hopeless(self, run: Run, name: str) -> bool:
         """Nothing says that the device will come, or be given out again."""
-        blocked = name in run.blocked and name not in run.recovering
-        return blocked or name in run.gone or run.unjudged.get(name, 0) >= 3
+        away = (name in run.blocked or name in run.gone) and name not in run.recovering
+        left_alone = run.unjudged.get(name, 0) >= 3 or run.turned_away.get(name, 0) >= 30
+        return away or left_alone
 
     def _asked(self, run: Run, ask: Ask) -> None:
         assert not run.stopped, "a stopped run asks"
@@ -513,6 +535,7 @@ class World:
         place = start.device, start.slot
         truth = self.truths[start.device]
         assert (*place, start.epoch) in run.granted, "started without a lease"
+        assert (*place, start.epoch) not in run.lost, "started under a lease that is lost"
         assert place not in run.running, "a slot is used twice"
         assert start.device in run.up, "a device that is not there is used"
         assert start.device not in run.blocked, "a device that is not given out is used"
@@ -571,6 +594,8 @@ class World:
     def _outcome(self, truth: Truth, entry: Work) -> ErrorDescription | None:
         rng = self.rng
         if entry.canary:
+            if truth.driven or (not self.calm and rng.random() < 0.05):
+                return DRIVES
             return WRONG if truth.bad else None
         poison = {"-crash": CRASH, "-hang": SLOW, "-sick": SICK, "-data": DATA}
         for ending, error in poison.items():
@@ -578,6 +603,8 @@ class World:
                 return error
         if self.calm:
             return None
+        if truth.driven:
+            return DRIVES
         if truth.bad:
             return rng.choice((None, CRASH, FULL, SLOW))
         return rng.choice((None,) * 12 + (CRASH, FULL, DATA, SLOW, DRIVES))

@@ -1,8 +1,13 @@
 from __future__ import annotations
 
+import math
+
+import pytest
+
+from harness.closet.answers import seconds
 from harness.closet.ending import Ending, judge_ending
 from harness.domain import Blob
-from harness.errors import from_description
+from harness.errors import DeviceError, from_description
 
 
 def ended(exit_code: int, stderr: str = "", files: tuple[str, ...] = ()) -> Ending:
@@ -21,3 +26,9 @@ def test_a_result_that_could_not_be_written_is_the_devices_fault_and_is_tried_el
 
 def test_a_result_that_was_written_speaks_for_itself() -> None:
     assert judge_ending(ended(3, "the recording has no rlog", ("result.json",)), "mici-01", 60.0) is None
+
+
+@pytest.mark.parametrize("value", [-1, math.nan, math.inf, 10**400, True, "1"])
+def test_a_time_that_cannot_be_is_the_devices_error(value: object) -> None:
+    with pytest.raises(DeviceError):
+        seconds(value, "there")

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import itertools
+import os
+import re
+import signal
 import sqlite3
 import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from queue import SimpleQueue
@@ -25,7 +28,7 @@ from harness.config.upkeep import Limits
 from harness.domain import Device, DeviceKind, Health, Lease, Priority
 from harness.errors import ClosetError, DeviceUnhealthyError, ErrorDescription
 from harness.shelf import Shelf
-from tests.closet.conftest import Bench, eventually
+from tests.closet.conftest import Bench, eventually, processes_with
 
 WRITES = "import pathlib; pathlib.Path('out/a.txt').write_text('done')"
 SICK = DeviceUnhealthyError("the canary's answer is another one").describe()
@@ -236,7 +239,7 @@ def test_a_wrong_canary_quarantines_and_the_other_device_does_the_work(bench: Be
     health = shelf.health(bad.name)
     assert health.state is Health.QUARANTINED
     assert SICK.problem in health.reason
-    assert health.by == "run run"
+    assert re.fullmatch(r"run run \([0-9a-f]{12}\)", health.by)
     changed = bench.seen(HealthChanged)
     assert [(event.device, event.state) for event in changed] == [(bad.name, Health.QUARANTINED)]
     # The next run does not even connect to it.
@@ -303,6 +306,72 @@ def test_a_quarantined_device_that_a_hook_brought_back_is_used_again(bench: Benc
     assert shelf.health(emulated[0].name).state is Health.HEALTHY
 
 
+def test_what_one_run_quarantined_the_hook_of_the_next_brings_back(bench: Bench, shelf: Shelf, emulated) -> None:
+    (device, _), judge = emulated, Judge(bench, shelf, emulated[0].name)
+    work = bench.work(WRITES)
+    assert bench.run([work], [device], upkeep=judge.upkeep, run="first")[work.id].error is not None
+    assert shelf.health(device.name).quarantined_by_run
+    tried: list[str] = []
+
+    def mend(_device: Device, reason: str) -> ErrorDescription | None:
+        tried.append(reason)
+        judge.wrong.clear()
+        return None
+
+    work = bench.work(WRITES)
+    upkeep = replace(judge.upkeep, recoveries={device.name: mend})
+    assert bench.run([work], [device], upkeep=upkeep, run="next")[work.id].error is None
+    assert len(tried) == 1
+    assert SICK.problem in tried[0]
+    assert shelf.health(device.name).state is Health.HEALTHY
+    shelf.set_health(device.name, Health.QUARANTINED, reason="I have it open", by="ann", by_person=True)
+    work = bench.work(WRITES)
+    assert bench.run([work], [device], upkeep=upkeep, run="last")[work.id].error is not None
+    assert len(tried) == 1, "a person's is for a person to end"
+
+
+def test_a_hook_that_is_at_work_when_the_run_ends_comes_to_its_end(
+    bench: Bench, shelf: Shelf, emulated, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("harness.closet.pool._END_S", 0.5)
+    bad, judge = emulated[0].name, Judge(bench, shelf, emulated[0].name)
+    ended: list[str] = []
+
+    def mend(_device: Device, _reason: str) -> ErrorDescription | None:
+        assert upkeep.over.wait(30.0), "it is told"
+        time.sleep(2.0)
+        ended.append(bad)
+        return SICK
+
+    upkeep = replace(judge.upkeep, recoveries={bad: mend})
+    works = [bench.work(WRITES, cost_s=cost_s) for cost_s in (2.0, 1.0)]
+    assert {outcome.error for outcome in bench.run(works, emulated, upkeep=upkeep).values()} == {None}
+    assert ended == [bad]
+
+
+def test_a_device_that_is_cut_off_while_its_hook_is_at_work_is_connected_to_when_that_ends(
+    bench: Bench, shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("harness.closet.connections._RETURN_PAUSES_S", ())
+    monkeypatch.setattr("harness.closet.connections._LATER_PAUSES_S", (300.0,))
+    with emulated_closet(1, bench.folder / "devices") as closet:
+        (member,) = closet.members
+        judge = Judge(bench, shelf, member.device.name)
+
+        def mend(_device: Device, _reason: str) -> ErrorDescription | None:
+            for pid in processes_with(f"CLOSET_EMULATED={member.root}"):
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            assert eventually(lambda: bool(bench.seen(DeviceLost)))
+            judge.wrong.clear()
+            return None
+
+        upkeep = replace(judge.upkeep, recoveries={member.device.name: mend})
+        work = bench.work(WRITES)
+        assert bench.run([work], closet.devices, upkeep=upkeep)[work.id].error is None
+    assert len(bench.seen(DeviceConnected)) == 2
+
+
 @contextmanager
 def holder(shelf: Shelf, device: Device, run: str, heard: SimpleQueue[object]) -> Iterator[Leasing]:
     leasing = Leasing(shelf, [device], run=run, suite="", priority=Priority.PROMPT, tell=heard.put)
@@ -327,7 +396,7 @@ def test_a_recovery_of_one_run_does_not_lift_the_quarantine_of_another_or_of_a_p
         holder(other, emulated[0], "theirs", theirs) as there,
     ):
         here.set_health(sick)
-        assert eventually(lambda: shelf.health(name).by == "run ours")
+        assert eventually(lambda: shelf.health(name).by.startswith("run ours ("))
         there.set_health(sick)
         assert theirs.get(timeout=10) == HealthSeen(name, Health.QUARANTINED, "wrong answer"), "told at once"
         there.set_health(well)
@@ -343,6 +412,69 @@ def test_a_recovery_of_one_run_does_not_lift_the_quarantine_of_another_or_of_a_p
     assert (shelf.health(name).state, shelf.health(name).by) == (Health.QUARANTINED, "ann")
     states = [change.state for change in reversed(shelf.health_history(name))]
     assert states == [Health.QUARANTINED, Health.HEALTHY, Health.QUARANTINED, Health.QUARANTINED]
+
+
+def test_two_runs_of_one_name_hear_of_each_others_quarantine_when_they_ask(
+    bench: Bench, shelf: Shelf, emulated
+) -> None:
+    name = emulated[0].name
+    shelf.register(emulated[0])
+    sick = HealthSeen(name, Health.QUARANTINED, "wrong answer")
+    ours, theirs = SimpleQueue[object](), SimpleQueue[object]()
+    with (
+        Shelf(bench.folder / "shelf.db") as other,
+        holder(shelf, emulated[0], "out", ours) as here,
+        holder(other, emulated[0], "out", theirs) as there,
+    ):
+        here.set_health(SetHealth(name, Health.QUARANTINED, "wrong answer"))
+        assert eventually(lambda: shelf.health(name).state is Health.QUARANTINED)
+        there.ask(Ask(name, 0, DeviceKind.EMULATED, (), 60.0, 0))
+        assert theirs.get(timeout=10) == sick, "a renewal may be long in coming"
+        assert theirs.get(timeout=10) == Denied(name, 0)
+        there.set_health(SetHealth(name, Health.HEALTHY, "recovered", recovered=True))
+        assert theirs.get(timeout=10) == sick, "it is not theirs to end"
+    assert shelf.health(name).state is Health.QUARANTINED
+
+
+def test_what_could_not_be_told_is_tried_once_more_at_the_end(
+    bench: Bench, shelf: Shelf, emulated, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = emulated[0].name
+    failed = threading.Event()
+    truly = shelf.set_health
+
+    def once(*arguments, **more) -> bool:
+        if not failed.is_set():
+            leasing._requests.put(None)  # nothing that is asked for comes between
+            failed.set()
+            raise ClosetError("the database is locked")
+        return truly(*arguments, **more)
+
+    monkeypatch.setattr(shelf, "set_health", once)
+    shelf.register(emulated[0])
+    with holder(shelf, emulated[0], "ours", SimpleQueue[object]()) as leasing:
+        leasing.set_health(SetHealth(name, Health.SUSPECT, "differs alone"))
+        assert failed.wait(10)
+    assert shelf.health(name).state is Health.SUSPECT
+
+
+def test_a_doubt_that_is_said_last_is_kept(
+    bench: Bench, shelf: Shelf, emulated, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name, judge = emulated[0].name, Judge(bench, shelf)
+    with bench.pool(emulated[:1], upkeep=judge.upkeep) as pool:
+        pool.submit([bench.work(WRITES)])
+        assert [outcome.error for outcome in pool.outcomes()] == [None]
+        busy, left = threading.Event(), pool._closed
+
+        def handles_something() -> None:
+            busy.set()
+            assert left.wait(10.0)
+
+        monkeypatch.setattr(pool, "_next", handles_something)
+        assert busy.wait(10.0)
+        pool.suspect(name, "differs alone")
+    assert (shelf.health(name).state, shelf.health(name).reason) == (Health.SUSPECT, "differs alone")
 
 
 def test_a_device_beyond_its_limits_gets_no_job_and_says_why(bench: Bench, emulated) -> None:

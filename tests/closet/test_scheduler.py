@@ -357,6 +357,16 @@ def test_a_lost_lease_ends_the_job_and_it_is_tried_elsewhere_at_once() -> None:
     assert [a.error.kind if a.error else "" for a in done.attempts] == ["LeaseLostError", ""]
 
 
+def test_a_lease_that_was_lost_before_it_was_heard_of_starts_nothing() -> None:
+    shop = desk([work("a")], [device("d")])
+    assert asks(shop.scheduler.handle(DeviceUp("d"), 0.0)) == [("d", 0)]
+    assert shop.scheduler.handle(LeaseLost("d", 0, 3), 40.0) == [], "this machine was held up meanwhile"
+    assert shop.scheduler.handle(Granted("d", 0, 3), 40.0) == [GiveBack("d", 0, 3, "lost")]
+    (ask,) = (i for i in shop.scheduler.handle(Tick(), 45.0) if isinstance(i, Ask))
+    assert ask.least_epoch == 3
+    assert starts(shop.scheduler.handle(Granted("d", 0, 4), 45.0)) == [("a", "d", 0, 4)]
+
+
 def test_when_every_device_is_gone_every_work_ends() -> None:
     shop = desk([work("a"), work("b")], [device("d0"), device("d1")])
     assert shop.down("d0", LOST) == []

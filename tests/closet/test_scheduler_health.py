@@ -10,6 +10,7 @@ from harness.closet.events import (
     GiveBack,
     Granted,
     HealthSeen,
+    Reconnect,
     Recover,
     Recovered,
     SetHealth,
@@ -154,12 +155,45 @@ def test_when_all_that_could_are_quarantined_the_works_end_and_say_why() -> None
     assert error.kind == "DeviceUnhealthyError"
     assert f"d0: quarantined: {WRONG.problem}" in error.problem
     assert "d1: disabled: being repaired" in error.problem
+    alone = shop_of([work("a")])
+    ended = finishes(alone.tell(HealthSeen("d0", Health.DISABLED, "being repaired"), 1.0))["a"]
+    assert "enable it when it is mended" in ended.error.remedy, "release does nothing to one that is disabled"
 
 
 def test_a_canary_that_is_driven_away_is_tried_again_when_the_car_is_parked() -> None:
     shop = shop_of([work("a")])
     assert healths(shop.failed("d0", 0, 1, DRIVES, 1.0)) == []
     assert starts(shop.tell(Tick(), 62.0)) == [(CANARY, "d0", 0, 2)]
+
+
+def driven_away(shop: Desk, since_s: float, times: int) -> list[object]:
+    """So many canaries of `d0` in a row that find it with its driver; what the last one led to."""
+    told: list[object] = []
+    for number in range(times):
+        epoch = shop.epochs["d0", 0]
+        told = shop.failed("d0", 0, epoch, DRIVES, since_s + 62.0 * number + 1.0)
+        told += shop.tell(Tick(), since_s + 62.0 * (number + 1))
+    return told
+
+
+def test_a_canary_that_is_driven_away_for_half_an_hour_ends_the_wait_and_says_why() -> None:
+    shop = shop_of([work("a"), work("b")])
+    assert starts(driven_away(shop, 0.0, 29)) == [(CANARY, "d0", 0, 30)]
+    told = driven_away(shop, 2000.0, 1)
+    assert healths(told) == [], "it is well"
+    assert {end.error and end.error.kind for end in finishes(told).values()} == {"OnroadError"}
+    assert set(finishes(told)) == {"a", "b"}
+    assert shop.scheduler.finished
+
+
+def test_a_canary_that_came_to_its_end_in_between_begins_the_count_anew() -> None:
+    shop = shop_of([work("a")])
+    driven_away(shop, 0.0, 29)
+    assert starts(shop.done("d0", 0, 30, 2000.0)) == [("a", "d0", 0, 31)]
+    shop.done("d0", 0, 31, 2001.0)
+    shop.tell(Suspicion("d0", "differs alone"), 2002.0)
+    assert starts(shop.tell(Submit((work("b"),)), 2003.0)) == [(CANARY, "d0", 0, 32)]
+    assert starts(driven_away(shop, 2003.0, 29)) == [(CANARY, "d0", 0, 61)]
 
 
 def test_a_canary_that_was_not_judged_is_tried_again_then_the_device_is_left_alone() -> None:
@@ -262,6 +296,58 @@ def test_recovery_is_waited_for_and_decided_by_a_canary_of_its_own() -> None:
     told = shop.done("d0", 0, 2, 61.0)
     assert healths(told) == [("d0", Health.HEALTHY)]
     assert starts(told) == [("a", "d0", 0, 3)]
+
+
+def quarantined_and_gone() -> Desk:
+    """One device whose canary was wrong, whose hook is at work, and that was given up as lost meanwhile."""
+    shop = shop_of([work("a")], recoverable=("d0",))
+    shop.failed("d0", 0, 1, WRONG, 1.0)
+    assert finishes(shop.down("d0", LOST, 2.0, returns=True)) == {}
+    shop.first = shop.down("d0", LOST, 24.0)
+    return shop
+
+
+def test_a_device_that_its_hook_switches_off_and_on_is_waited_for_until_the_hook_ends() -> None:
+    shop = quarantined_and_gone()
+    assert finishes(shop.first) == {}
+    told = shop.tell(Recovered("d0"), 60.0)
+    assert Reconnect("d0") in told
+    assert finishes(told) == {}
+    assert starts(shop.up("d0", 61.0)) == [(CANARY, "d0", 0, 2)]
+    assert starts(shop.done("d0", 0, 2, 62.0)) == [("a", "d0", 0, 3)]
+
+
+def test_one_whose_hook_fails_or_that_does_not_come_after_it_is_not() -> None:
+    told = quarantined_and_gone().tell(Recovered("d0", SICK), 60.0)
+    assert "quarantined" in finishes(told)["a"].error.problem
+    shop = quarantined_and_gone()
+    shop.tell(Recovered("d0"), 60.0)
+    assert set(finishes(shop.down("d0", LOST, 90.0))) == {"a"}
+
+
+def test_a_device_that_was_brought_back_is_not_proved_by_its_past() -> None:
+    shop = quarantined_and_gone()
+    shop.tell(Recovered("d0"), 60.0)
+    told = shop.up("d0", 61.0, proved=True)
+    assert [i.proving for i in told if isinstance(i, Ask)] == [True], "the shelf has it in quarantine until it proves"
+    assert starts(told) == [(CANARY, "d0", 0, 2)]
+
+
+def test_what_an_earlier_run_quarantined_is_brought_back_when_there_is_work_for_it() -> None:
+    devices = [device("d0"), device("d1")]
+    canaries = {entry.name: canary(entry.kind) for entry in devices}
+    past = {"d0": "canary: differs", "d1": "canary: late"}
+    shop = desk([], devices, canaries=canaries, recoverable=frozenset(past), quarantined=past)
+    shop.tell(HealthSeen("d1", Health.QUARANTINED, "a person has it open"))
+    told = shop.tell(Submit((work("a"),)), 1.0)
+    assert [i for i in told if isinstance(i, Recover)] == [Recover("d0", "canary: differs")]
+    assert not finishes(told)
+    assert Reconnect("d0") in shop.tell(Recovered("d0"), 60.0), "nobody has connected to it yet"
+    told = shop.up("d0", 61.0)
+    assert [i.proving for i in told if isinstance(i, Ask)] == [True]
+    assert SetHealth("d0", Health.HEALTHY, "recovered, and its canary is right", recovered=True) in shop.done(
+        "d0", 0, 1
+    )
 
 
 @pytest.mark.parametrize("again", [False, True])

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import sys
 import threading
+import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -86,6 +88,19 @@ def test_a_run_that_is_stopped_ends_the_command(device: Device, shelf: Shelf, tm
     error = bring_back(device, hook("import time; time.sleep(600)"), shelf, tmp_path, stop)
     assert error is not None
     assert "did not end" in error.problem
+
+
+def test_when_the_run_is_over_its_command_still_ends_and_nobody_waits_for_the_device(
+    device: Device, shelf: Shelf, tmp_path: Path
+) -> None:
+    over = threading.Event()
+    over.set()
+    gone = replace(device, port=9)
+    began_s = time.monotonic()
+    error = bring_back(gone, hook("print('off, on')"), shelf, tmp_path, threading.Event(), over)
+    assert error is not None
+    assert "the recovery command ran, but the device does not answer" in error.problem
+    assert time.monotonic() - began_s < 10.0
 
 
 def test_what_devices_yaml_says_is_what_the_pool_gets(device: Device, shelf: Shelf, tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from harness.domain import Device, DeviceKind, Health
 from harness.errors import ConfigError
-from harness.shelf import DeviceHealth, refuse_unavailable
+from harness.shelf import DeviceHealth, name_of_run, refuse_unavailable
 
 
 def _device(name: str, kind: DeviceKind, *tags: str) -> Device:
@@ -56,3 +56,22 @@ def test_quarantined_and_disabled_ones() -> None:
         "no device is mici: only quarantined or disabled devices are: "
         "mici-01 (smoke, 2026-11-02T10:00:00Z), mici-02 (disabled, 2026-11-03T10:00:00Z)"
     )
+
+
+def test_a_disabled_one_is_enabled_not_released() -> None:
+    lent = DeviceHealth("tizi-01", Health.DISABLED, "lent")
+    with pytest.raises(ConfigError) as refused:
+        refuse_unavailable(DeviceKind.TIZI, [], DEVICES, {"tizi-01": lent})
+    assert str(refused.value) == (
+        "no device is tizi: only disabled devices are: tizi-01 (lent) (mend it, then closet devices enable tizi-01)"
+    )
+
+
+def test_one_that_its_hook_may_bring_back_could_be_given_out() -> None:
+    by_run = DeviceHealth("tizi-01", Health.QUARANTINED, "canary: differs", by=name_of_run("r", "r-0123456789ab"))
+    refuse_unavailable(DeviceKind.TIZI, [], DEVICES, {"tizi-01": by_run}, recoverable={"tizi-01"})
+    with pytest.raises(ConfigError):
+        refuse_unavailable(DeviceKind.TIZI, [], DEVICES, {"tizi-01": by_run})
+    by_person = DeviceHealth("tizi-01", Health.QUARANTINED, "open", by="ann")
+    with pytest.raises(ConfigError):
+        refuse_unavailable(DeviceKind.TIZI, [], DEVICES, {"tizi-01": by_person}, recoverable={"tizi-01"})

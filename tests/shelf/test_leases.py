@@ -127,6 +127,19 @@ def test_a_hard_end_is_not_renewed(shelf: Shelf, pass_time: PassTime) -> None:
     assert [lease.slot for lease in shelf.leases()] == [1]
 
 
+def test_a_lease_whose_grant_the_holder_never_heard_of_runs_out(shelf: Shelf, pass_time: PassTime) -> None:
+    holder = join(shelf)
+    lease = ask(shelf, holder)
+    assert lease is not None
+    ask(shelf, holder, slot=1)
+    pass_time(LOST_AFTER_S - 5)
+    assert shelf.renew(holder, only=[lease]) == ()
+    pass_time(10)
+    assert [lost.slot for lost in shelf.renew(holder, only=[lease])] == [1]
+    assert shelf.leases()[0].slot == 0
+    assert ask(shelf, join(shelf, "other"), slot=1) is not None
+
+
 def test_leaving_gives_everything_back(shelf: Shelf) -> None:
     holder, other = join(shelf), join(shelf, "other")
     ask(shelf, holder)
