@@ -35,7 +35,9 @@ def test_what_is_seldom_needed_is_loaded_when_it_is() -> None:
 def test_a_replay_on_a_device_loads_nothing_of_the_orchestrator() -> None:
     modules = loaded("import harness.replay.__main__, harness.replay.driving_model, harness.replay.panda.replay")
     ours = {".".join(name.split(".")[:2]) for name in modules if name.startswith("harness.")}
-    assert ours <= {f"harness.{part}" for part in ("domain", "errors", "files", "recording", "replay", "trace")}
+    assert ours <= {
+        f"harness.{part}" for part in ("array_header", "domain", "errors", "files", "recording", "replay", "trace")
+    }
     assert modules.isdisjoint({*HEAVY, "scipy", "pydantic", "click", "sqlalchemy", "paramiko"})
 
 

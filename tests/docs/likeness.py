@@ -15,6 +15,7 @@ _PLAIN = (
     (re.compile(r" · (?:\d+ h )?(?:\d+ min )?(?:[\d.]+ m?s )?· (?=\S*runs/)"), " · <duration> · "),
     (re.compile(r"\b(?:\d+ (?:s|min|h|d) ago|just now)\b"), "<some time> ago"),
     (re.compile(r"\bpeak \d+"), "peak <frame>"),
+    (re.compile(r"\b\d+(?:\.\d+)? ms\b"), "<number> ms"),  # three digits: 99.8, and 103 on a busy machine
     (re.compile(r"[-−+]?\b\d+\.\d+(?:e[-+]?\d+)?\b|\b\d+e[-+]\d+\b"), "<number>"),
     (re.compile(r"\s+"), " "),
 )

@@ -15,6 +15,7 @@ from tests.docs.likeness import is_like
         ("expected 0.008865 1/m, observed 9.1e-05 1/m", "expected 0.0088 1/m, observed -0.1 1/m"),
         ("a  b", "a b "),
         ("on emulated-01, peak 317", "on emulated-02, peak 9"),
+        ("1.47 ms a frame, at most 99.8 ms (1 segment)", "2 ms a frame, at most 103 ms (1 segment)"),
         ("2 in …/practice/routes, done", "2 in /tmp/x/practice/routes, done"),
         ("2026-11-29T02:22:20+00:00  06e7dc78b427  x by root, run 2026-11-29-002: y",
          "2026-11-30T12:22:20+00:00  16e7dc78b428  x by me, run 2026-11-30-001: y"),
