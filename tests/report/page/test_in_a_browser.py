@@ -9,7 +9,7 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Route, expect
 
 from harness.report.links import segment_link
 from tests.report.page.conftest import MadePage, Visitor, watched
@@ -41,6 +41,25 @@ def test_from_a_red_comment_to_the_first_wrong_frame_in_three_clicks(made_page: 
     page.wait_for_function(
         "([video, at]) => Math.abs(video.currentTime - at) < 0.01",
         arg=[page.query_selector("#video"), (row + 0.5) / 20],
+    )
+    assert visitor.wrong == []
+
+
+def test_a_film_that_is_there_before_the_script_follows_the_cursor_too(made_page: MadePage, visitor: Visitor) -> None:
+    page, held = visitor.page, list[Route]()
+
+    def hold(route: Route) -> None:
+        held.append(route)
+
+    page.route("**/segment.js", hold)
+    link = segment_link(made_page.folder.as_uri(), made_page.run.segment, made_page.run.frames[60])
+    page.goto(link, wait_until="commit")
+    page.wait_for_function("document.querySelector('#video')?.readyState > 0")
+    held[0].continue_()
+    page.wait_for_selector("html[data-ready]")
+    page.wait_for_function(
+        "([video, at]) => Math.abs(video.currentTime - at) < 0.01",
+        arg=[page.query_selector("#video"), (60 + 0.5) / 20],
     )
     assert visitor.wrong == []
 

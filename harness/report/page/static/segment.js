@@ -48,7 +48,9 @@ closet.given("segment", (data) => {
       seeking = false;
       if (Math.abs(video.currentTime - wanted) > 1e-3 && !playing) jump();
     });
-    video.addEventListener("loadedmetadata", () => { takeWhole(); wanted = -1; seeking = false; seek(); });
+    const begin = () => { takeWhole(); wanted = -1; seeking = false; seek(); };
+    video.addEventListener("loadedmetadata", begin);
+    if (video.readyState > 0) begin();  // the browser was quicker than this script
     video.addEventListener("ended", stop);
   }
 
