@@ -16,7 +16,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -39,6 +39,9 @@ _ROOM_PAUSE_S = 0.002
 _COMPLAINT_LETTERS, _KEPT_BYTES = 2000, 64 * 1024  # more is kept than told: half a line may hide what is secret
 _COMPLAINT_READS = 16  # of 64 KiB each: who writes faster than that is read has no say in how long we listen
 _LINE_LIMIT_BYTES = 4 * 1024 * 1024
+# What paramiko raises wherever it tells the peer something, also that a window is larger or a channel closed: a write
+# that fails is EOFError.
+_BROKEN = (OSError, EOFError, paramiko.SSHException)
 _CIPHERS = ("aes128-gcm@openssh.com", "aes256-gcm@openssh.com", "aes128-ctr", "aes256-ctr")
 
 logging.getLogger("paramiko").addHandler(logging.NullHandler())  # our errors say it; no stray lines on a terminal
@@ -114,14 +117,14 @@ class RemoteProcess:
                         raise self._too_late("took no more bytes")
                     time.sleep(_ROOM_PAUSE_S)
                 view = view[self._channel.send(view[:WRITE_BYTES]) :]  # type: ignore[arg-type]
-        except (OSError, EOFError) as error:
+        except _BROKEN as error:
             raise self._broken(error) from error
 
     def end_of_input(self) -> None:
         """Close the command's stdin."""
         try:
             self._channel.shutdown_write()
-        except (OSError, EOFError) as error:
+        except _BROKEN as error:
             raise self._broken(error) from error
 
     def read(self, size: int, deadline: Deadline) -> bytes:
@@ -153,11 +156,12 @@ class RemoteProcess:
 
     def complaint(self) -> str:
         """What the command wrote to stderr so far, at most its end, without secrets. Reads at most a MiB."""
-        for _ in range(_COMPLAINT_READS):
-            if not self._channel.recv_stderr_ready():
-                break
-            self._errors += self._channel.recv_stderr(_READ_BYTES)
-            del self._errors[:-_KEPT_BYTES]
+        with suppress(*_BROKEN):  # paramiko tells the peer what it took: it may be gone by now
+            for _ in range(_COMPLAINT_READS):
+                if not self._channel.recv_stderr_ready():
+                    break
+                self._errors += self._channel.recv_stderr(_READ_BYTES)
+                del self._errors[:-_KEPT_BYTES]
         return redact(self._errors.decode(errors="replace"), known_secrets()).strip()[-_COMPLAINT_LETTERS:]
 
     def exit_status(self, deadline: Deadline) -> int | None:
@@ -168,7 +172,8 @@ class RemoteProcess:
     def close(self) -> None:
         """Give the channel back. The command sees the end of its input and output."""
         if self._closed.acquire(blocking=False):
-            self._channel.close()
+            with suppress(*_BROKEN):  # the peer is told so, who may be gone
+                self._channel.close()
             self._release()
 
     def _receive(self, size: int, deadline: Deadline) -> bytes:
@@ -176,7 +181,7 @@ class RemoteProcess:
             raise self._too_late("said nothing")
         try:
             return self._channel.recv(size)
-        except (OSError, EOFError) as error:
+        except _BROKEN as error:
             raise self._broken(error) from error
 
     def _too_late(self, what: str) -> DeviceTimeoutError:

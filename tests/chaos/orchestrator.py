@@ -84,9 +84,10 @@ class Orchestrator:
 
     @property
     def refused(self) -> bool:
-        """Whether it ended before it began, since its database did not answer: said, and told from a verdict."""
-        said = "the shelf's database does not answer" in self.said.read_text(errors="replace")
-        return self.exit_codes[-1:] == [ExitCode.NO_VERDICT] and said and not self.recorded
+        """Whether it ended before it began, or went on, since its database did not answer: its last words say so."""
+        last = self.said.read_text(errors="replace").strip().rpartition("\n")[2]
+        said = last.startswith("closet: ") and "the shelf's database does not answer" in last
+        return self.exit_codes[-1:] == [ExitCode.NO_VERDICT] and said
 
     @property
     def recorded(self) -> bool:

@@ -97,7 +97,7 @@ class Floor:
             injector.end()
             refused = [each for each in orchestrators if each.refused]
             for each in refused:  # as whoever was told so does once the database is back
-                each.run()
+                each.resume()
             result.violations += _watch(refused, injector)
             self._check(playable, workers, injector, orchestrators, folder, address, result)
         finally:

@@ -69,6 +69,26 @@ def test_a_complaint_without_end_is_read_to_a_bound(word: bytes) -> None:
     assert flooding.reads <= 16
 
 
+class CutOff(Flooding):
+    """The channel of a connection that was cut a moment ago: paramiko finds out as it tells the peer something."""
+
+    def recv_stderr(self, _size: int) -> bytes:
+        raise EOFError
+
+    def close(self) -> None:
+        raise EOFError
+
+
+def test_a_connection_that_was_cut_is_the_devices_error_whatever_is_said_to_it_next() -> None:
+    given_back: list[bool] = []
+    process = RemoteProcess(CutOff(b""), "there", lambda: given_back.append(True))
+    with pytest.raises(UnreachableError, match="the command ended: without a word"):
+        process.read_line(soon())
+    process.close()
+    process.close()
+    assert given_back == [True]
+
+
 def test_arguments_arrive_as_they_are(devices) -> None:
     connection = connect(devices[0], soon())
     try:
