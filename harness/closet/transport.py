@@ -222,7 +222,12 @@ def connect(device: Device, deadline: Deadline) -> Connection:
 @contextmanager
 def _ended_at(deadline: Deadline, end: Callable[[], None]) -> Iterator[None]:
     """What the block waits for is over by the deadline: `end` makes every wait in it fail."""
-    timer = threading.Timer(deadline.left_s, end)
+
+    def end_quietly() -> None:
+        with suppress(*_BROKEN):  # the peer is told so, who may be gone
+            end()
+
+    timer = threading.Timer(deadline.left_s, end_quietly)
     timer.daemon = True
     timer.start()
     try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
+import io
 import json
 import os
 import subprocess
@@ -225,8 +226,16 @@ def test_bytes_on_their_way_are_kept_no_longer_when_the_car_is_switched_on(root:
         mover.stdin.flush()
         assert eventually(lambda: any(path.stat().st_size for path in (root / "blobs").iterdir()))
         (device / "data/params/d/IsOffroad").write_text("0")
-        time.sleep(1.2)
-        mover.stdin.write(content[2 << 20 :])
+        rest = io.BytesIO(content[2 << 20 :])
+
+        def dropped() -> bool:
+            """A little more, and whether what came is gone: the car is looked at once a second as bytes come."""
+            mover.stdin.write(rest.read(1024))
+            mover.stdin.flush()
+            return not any(path.stat().st_size for path in (root / "blobs").iterdir())
+
+        assert eventually(dropped)
+        mover.stdin.write(rest.read())
         mover.stdin.flush()
         assert json.loads(mover.stdout.readline())["error"]["kind"] == "OnroadError"
         assert list((root / "blobs").iterdir()) == []

@@ -504,7 +504,8 @@ def test_what_pip_says_of_an_index_is_told_without_its_password(
     for name in [name for name in os.environ if name.startswith("PIP_")]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
-    monkeypatch.setenv("PIP_INDEX_URL", "http://lab:sesame-open@127.0.0.1:1/simple")
+    nobody = "127.0.0.1:1"
+    monkeypatch.setenv("PIP_INDEX_URL", f"http://lab:sesame-open@{nobody}")
     monkeypatch.setenv("PIP_RETRIES", "0")
     with pytest.raises(ConfigError, match="pip cannot fetch the wheels") as caught:
         open_wheelhouse(tmp_path, pantry.folder / "1.0.lock", HERE)

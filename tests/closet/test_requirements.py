@@ -56,7 +56,7 @@ def test_no_address_of_an_index_is_in_the_list() -> None:
     [
         ("numpy==2.0\n", r":1: not a package pinned by digest"),
         ("# what\n\nnumpy>=2.0 --hash=sha256:" + "0" * 64, r":3: not a package pinned"),
-        ("a==1 --hash=sha256:" + "0" * 64 + "\n--index-url https://example.com\n", r":2: not a package"),
+        ("a==1 --hash=sha256:" + "0" * 64 + "\n--no-index\n", r":2: not a package"),
         ("a==1 --hash=md5:00\n", "not a package pinned"),
         ("# nothing\n", "names no package"),
     ],

@@ -13,7 +13,7 @@ import pytest
 
 from harness.closet.deadline import Deadline
 from harness.closet.emulator import write_key
-from harness.closet.transport import RemoteProcess, connect, fingerprint
+from harness.closet.transport import Connection, RemoteProcess, connect, fingerprint
 from harness.domain import Device
 from harness.errors import DeviceTimeoutError, HostKeyError, UnreachableError
 
@@ -87,6 +87,34 @@ def test_a_connection_that_was_cut_is_the_devices_error_whatever_is_said_to_it_n
     process.close()
     process.close()
     assert given_back == [True]
+
+
+class GoneSilent:
+    """A transport whose peer says nothing any more, and the channel on it that nobody can be told the end of."""
+
+    def __init__(self) -> None:
+        self._closed = threading.Event()
+
+    def open_session(self, timeout: float) -> GoneSilent:
+        assert timeout > 0
+        return self
+
+    def exec_command(self, _command: str) -> None:
+        assert self._closed.wait(10)
+        raise EOFError
+
+    def close(self) -> None:
+        self._closed.set()
+        raise EOFError
+
+
+def test_a_deadline_that_cannot_be_told_to_the_peer_is_over_without_a_traceback(devices) -> None:
+    # What a thread dies of is an error of the test that it belongs to.
+    with pytest.raises(UnreachableError, match="no channel for a command"):
+        Connection(devices[0], GoneSilent()).run(["true"], Deadline.after(0.05))
+    for thread in threading.enumerate():
+        if isinstance(thread, threading.Timer):
+            thread.join(10)
 
 
 def test_arguments_arrive_as_they_are(devices) -> None:
