@@ -23,7 +23,7 @@ from harness.pipeline.canary import BY_VOTE
 from harness.pipeline.changes import Person
 from harness.pipeline.checkup import Checkup, Examiner
 from harness.pipeline.device_changes import DeviceChange, change_device
-from harness.pipeline.execute import emulated_devices
+from harness.pipeline.emulated import emulated_devices
 from harness.pipeline.runs import closet_home
 from harness.pipeline.shelf import open_shelf
 from harness.shelf import DeviceHealth, Shelf

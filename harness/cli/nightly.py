@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from harness.cli.claims import intent_option
-from harness.cli.ledger import parse_size
+from harness.cli.garbage import parse_size
 from harness.cli.live import Watch
 from harness.cli.options import json_option, make_request, open_store, shown_path, suite_options
 from harness.cli.stopping import stopping

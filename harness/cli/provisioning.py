@@ -137,7 +137,7 @@ def provision(
 
     The wheels are fetched here and sent there: the device needs no internet. What was in use stays in use until the new
     environment has been built and tried; then the device is checked as `closet devices check` does. Does nothing when
-    the environment is there already.
+    the environment is there already and the device is healthy.
     """
     device = _known(devices_file, name)
     if remove:
@@ -149,9 +149,12 @@ def provision(
     done = install(device, sources, python=python, say=click.echo)
     if use_environment(devices_file, name):
         click.echo(f"{devices_file}: `python` of {name} taken out, so that the environment is used")
-    made = f"ready, {done.staged_bytes / 1e6:.0f} MB sent" if done.made else "nothing to do"
+    with open_shelf(closet_home(), load_fleet(devices_file)) as shelf:
+        health = shelf.health(name).state
+    well = not done.made and health is Health.HEALTHY
+    made = f"ready, {done.staged_bytes / 1e6:.0f} MB sent" if done.made else "nothing to do" if well else f"is {health}"
     click.echo(f"{name}: {made}; {done.python} on Python {done.version}")
-    return int(context.invoke(check, names=(name,), devices_file=devices_file)) if done.made else ExitCode.GATE_OPEN
+    return ExitCode.GATE_OPEN if well else int(context.invoke(check, names=(name,), devices_file=devices_file))
 
 
 def _note_removal(devices_file: Path, device: Device) -> None:

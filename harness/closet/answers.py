@@ -21,6 +21,7 @@ from harness.errors import (
     ErrorDescription,
     from_description,
 )
+from harness.redaction import known_secrets, redact
 
 LARGEST = 1 << 53  # every number that JSON carries exactly, and a database holds
 _MOST_WORDS = 1000
@@ -60,6 +61,11 @@ def plain_text(value: object, most: int = _MOST_WORDS) -> str:
         letter if letter.isprintable() else " " if letter.isspace() else "\N{REPLACEMENT CHARACTER}"
         for letter in text[:most]
     )
+
+
+def told_words(value: object, most: int = _MOST_WORDS) -> str:
+    """Words of a device as they may be kept and shown: without secrets, which go before anything is cut in two."""
+    return plain_text(redact(value, known_secrets()) if isinstance(value, str) else value, most)
 
 
 def strange(what: str, where: str) -> DeviceUnhealthyError:

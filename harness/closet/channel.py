@@ -16,7 +16,8 @@ from harness.closet.answers import device_error, parse_message, plain_text
 from harness.closet.code_bundle import agent_bundle
 from harness.closet.deadline import Deadline
 from harness.closet.interpreter import NOT_PROVISIONED, interpreter
-from harness.closet.transport import Connection, RemoteProcess
+from harness.closet.remote_process import RemoteProcess
+from harness.closet.transport import Connection
 from harness.errors import (
     ClosetError,
     DeviceTimeoutError,

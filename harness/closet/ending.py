@@ -23,6 +23,8 @@ RESULT = "result.json"
 _TAIL_LETTERS = 64 * 1024
 _MOST_PROCESSES = 10_000
 _HIGHEST_CODE = 1 << 31
+_NOT_STARTED = frozenset({126, 127})  # of the loader and of shells, where a program or a library of it is not there
+_OURS = frozenset({ExitCode.REGRESSION, ExitCode.USAGE, ExitCode.HARNESS_BUG})  # the first is Python's for a traceback
 _MISSING = ("ModuleNotFoundError:", "ImportError:")
 
 
@@ -71,9 +73,10 @@ def judge_ending(ending: Ending, where: str, deadline_s: float) -> ErrorDescript
     """The error of a try, None when the command ran to its end.
 
     A command that exits with an error but left `result.json` has said there what is wrong: that is not ours to judge.
-    One that fails without it did not get as far as our own first lines reach, or they have a bug: ClosetError, unless
-    what is missing is a package of the device, or it says by its exit code that no result could be written there. A
-    signal that we did not send is a crash of the software on trial.
+    One that fails without it with an exit code of ours did not get as far as our own first lines reach, or they have a
+    bug: ClosetError, unless what is missing is a package of the device, or the code says that no result could be
+    written there. With any other code it was ended by the software on trial, which is a crash of it, as is a signal
+    that we did not send; or by the device's loader, which could not start it.
     """
     last = plain_text(next((line.strip() for line in reversed(ending.stderr.splitlines()) if line.strip()), ""))
     if ending.error is not None and ending.error.kind == OnroadError.__name__:
@@ -107,21 +110,38 @@ def judge_ending(ending: Ending, where: str, deadline_s: float) -> ErrorDescript
         return ending.error
     elif ending.exit_code == 0 or RESULT in ending.files:
         return None
-    elif last.startswith(_MISSING):
-        error = DeviceUnhealthyError(
+    else:
+        error = _without_result(ending.exit_code, last, where)
+    return error.describe()
+
+
+def _without_result(exit_code: int, last: str, where: str) -> ClosetError:
+    """The error of a command that exited by itself and left no result; `last` is the last that it said."""
+    if last.startswith(_MISSING):
+        return DeviceUnhealthyError(
             f"the device's python lacks something: {last}", where=where, remedy="install the worker's packages there"
         )
-    elif ending.exit_code == ExitCode.NO_VERDICT:
-        error = DeviceUnhealthyError(
+    if exit_code == ExitCode.NO_VERDICT:
+        return DeviceUnhealthyError(
             f"the program could not leave its result: {last}", where=where, remedy="make room on the device"
         )
-    else:
-        error = ClosetError(
-            f"the program failed with exit {ending.exit_code} and no result: {last or 'no message'}",
+    if exit_code in _NOT_STARTED:
+        return DeviceUnhealthyError(
+            f"the device's python did not start: {last or 'no message'}",
             where=where,
-            remedy="this is a bug of the harness: see the log of the attempt",
+            remedy="see whether it runs there; provision the device again",
         )
-    return error.describe()
+    if exit_code not in _OURS:
+        return ProductCrashError(
+            f"ended itself with exit {exit_code}{f': {last}' if last else ''}",
+            where=where,
+            remedy="see in the log of the attempt what calls exit",
+        )
+    return ClosetError(
+        f"the program failed with exit {exit_code} and no result: {last or 'no message'}",
+        where=where,
+        remedy="this is a bug of the harness: see the log of the attempt",
+    )
 
 
 def _signal_name(number: int) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
 
-from harness.closet.answers import LARGEST, plain_text
+from harness.closet.answers import LARGEST, told_words
 from harness.config.upkeep import Limits
 from harness.errors import DeviceUnhealthyError, ErrorDescription
 
@@ -70,20 +70,20 @@ def parse_vitals(said: Mapping[str, Any], sent_unix_s: float, round_trip_s: floa
             free_bytes=_within(int(said["free_bytes"])),
             memory_bytes=None if said["memory_bytes"] is None else _within(int(said["memory_bytes"])),
             temperatures_c={
-                plain_text(zone, 80): float(value)
+                told_words(zone, 80): float(value)
                 for zone, value in islice(said["temperatures_c"].items(), _MOST_ZONES)
             },
             load=float(said["load"]),
             cpus=max(1, _within(int(said["cpus"]))),
-            os_version=plain_text(said["os_version"], 80),
+            os_version=told_words(said["os_version"], 80),
             uptime_s=None if said["uptime_s"] is None else float(said["uptime_s"]),
             clock_offset_s=((received_s - sent_unix_s) + (answered_s - back_s)) / 2,
             clock_bound_s=max(0.0, round_trip_s - (answered_s - received_s)) / 2,
-            leftovers=tuple(plain_text(entry, 200) for entry in said["leftovers"][:_MOST_LEFTOVERS]),
+            leftovers=tuple(told_words(entry, 200) for entry in said["leftovers"][:_MOST_LEFTOVERS]),
         )
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise DeviceUnhealthyError(
-            f"its self-check is none: {type(error).__name__}: {plain_text(str(error), _MOST_WORDS)}",
+            f"its self-check is none: {type(error).__name__}: {told_words(str(error), _MOST_WORDS)}",
             where=where,
             remedy="see what runs on the device",
         ) from error

@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
-from typing import TypeAlias
 
 from harness.closet.channel import LOST_AFTER_S
 from harness.closet.connections import Connections
@@ -33,20 +32,18 @@ from harness.closet.events import (
     Submit,
     Suspicion,
     Tick,
-    WorkDone,
-    WorkFailed,
     WorkRuns,
 )
 from harness.closet.leasing import Leasing
 from harness.closet.proofs import Proofs
 from harness.closet.scheduler import Scheduler
 from harness.closet.scheduler_errors import refuse_impossible, refuse_twice
-from harness.closet.session import DeviceSession, Try
+from harness.closet.threads import Threads
+from harness.closet.tries import Judge, Tries
 from harness.closet.upkeep import Upkeep
-from harness.closet.work import HealthChanged, JobFinished, JobStarted, PoolEvent, Work, WorkOutcome
+from harness.closet.work import HealthChanged, JobStarted, PoolEvent, Work, WorkOutcome
 from harness.domain import Device, Priority
-from harness.errors import ClosetError, ConfigError, ErrorDescription, UnreachableError
-from harness.files import remove_files
+from harness.errors import ClosetError, ConfigError
 from harness.shelf import Shelf
 from harness.verdict import NOT_RUN
 
@@ -54,9 +51,6 @@ _TICK_S = 0.25
 _END_S = 30.0
 
 _NO_UPKEEP = Upkeep()
-
-Judge: TypeAlias = Callable[[Work, str, Mapping[str, Path]], ErrorDescription | None]
-"""Given a work, the device it ran on and the files it left in out/: what another device may do better, if anything."""
 
 
 def _nothing_wrong(_work: Work, _device: str, _files: Mapping[str, Path]) -> None:
@@ -82,20 +76,26 @@ class Pool:
     ) -> None:
         refuse_twice("device", [device.name for device in devices])
         self._devices = {device.name: device for device in devices}
-        self._blob_path, self._destination, self._on_event, self._stop = blob_path, destination, on_event, stop
-        self._upkeep, self._lost_after_s, self._judge = upkeep, lost_after_s, judge
+        self._blob_path, self._on_event, self._stop, self._upkeep = blob_path, on_event, stop, upkeep
         self._inbox: queue.SimpleQueue[Event | PoolEvent | BaseException] = queue.SimpleQueue()
         self._said: queue.SimpleQueue[PoolEvent | WorkOutcome | BaseException] = queue.SimpleQueue()
         self._closed = threading.Event()
         self._works: dict[str, Work] = {}
         self._unfinished = 0
-        self._tries: dict[tuple[str, int], Try] = {}
-        self._files: dict[tuple[str, str, int], Mapping[str, Path]] = {}
-        self._threads: list[threading.Thread] = []
-        self._hooks: list[threading.Thread] = []
-        self._began, self._began_unix_s = time.monotonic(), time.time()
-        self._look_s = self._began
+        self._threads, self._hooks = Threads(self._inbox.put), Threads(self._inbox.put)
+        self._began_s = self._look_s = time.monotonic()
         self._leasing = leasing(self._inbox.put)
+        self._tries = Tries(
+            began_s=self._began_s,
+            blob_path=blob_path,
+            destination=destination,
+            upkeep=upkeep,
+            judge=judge,
+            leasing=self._leasing,
+            threads=self._threads,
+            tell=self._inbox.put,
+            loss_known_s=lost_after_s + _TICK_S,
+        )
         self._scheduler = Scheduler(
             devices,
             canaries={device.name: upkeep.canaries[device.kind].work for device in devices if upkeep.proves(device)},
@@ -181,7 +181,7 @@ class Pool:
             while True:
                 message = self._inbox.get_nowait()
                 if isinstance(message, Suspicion):
-                    for told in self._scheduler.handle(message, time.monotonic() - self._began):
+                    for told in self._scheduler.handle(message, time.monotonic() - self._began_s):
                         if isinstance(told, SetHealth):
                             self._leasing.set_health(told)
 
@@ -210,106 +210,29 @@ class Pool:
     def _handle(self, event: Event) -> None:
         if isinstance(event, HealthSeen):
             self._connections.allow(event.device, given_out=event.given_out)
-        for instruction in self._scheduler.handle(event, time.monotonic() - self._began):
+        for instruction in self._scheduler.handle(event, time.monotonic() - self._began_s):
             match instruction:
                 case Ask():
                     self._leasing.ask(instruction)
                 case GiveBack():
                     self._leasing.give_back(instruction)
-                case Start():
-                    self._start(instruction)
+                case Start(_, device):
+                    self._tries.start(instruction, self._connections[device])
                 case StageAhead(work, device):
-                    self._spawn(self._connections[device].stage_ahead, work, self._blob_path, self._inbox.put)
+                    self._threads.spawn(self._connections[device].stage_ahead, work, self._blob_path, self._inbox.put)
                 case Kill(device, slot):
-                    self._tries[device, slot].cancelled.set()
-                    self._spawn(self._connections[device].kill, self._tries[device, slot])
+                    self._tries.kill(self._connections[device], slot)
                 case SetHealth():
                     self._leasing.set_health(instruction)
                     self._said.put(HealthChanged(instruction.device, instruction.state, instruction.reason))
                 case Recover(device, reason):
-                    self._hooks.append(self._spawn(self._recover, self._devices[device], reason))
+                    self._hooks.spawn(self._recover, self._devices[device], reason)
                 case Reconnect(device):
                     self._connections.wake(device)
-                case Finish():
-                    self._finish(instruction)
+                case Finish(work_id, error, attempts):
+                    files = self._tries.finish(instruction, self._works[work_id])
+                    self._said.put(WorkOutcome(work_id, files, error, attempts))
         self._leasing.want(self._scheduler.wants())
-
-    def _finish(self, finish: Finish) -> None:
-        work = self._works[finish.work_id]
-        files: Mapping[str, Path] = {}
-        for attempt in finish.attempts:
-            found = self._files.pop((work.id, attempt.device, attempt.epoch), {})
-            if attempt is finish.attempts[-1]:
-                files = found
-            else:
-                remove_files(found.values())
-            self._remember(
-                work, attempt.device, attempt.started_s, attempt.ended_s, attempt.error.kind if attempt.error else ""
-            )
-        self._said.put(WorkOutcome(work.id, files, finish.error, finish.attempts))
-
-    def _remember(self, work: Work, device: str, started_s: float, ended_s: float, error_kind: str) -> None:
-        self._leasing.remember(
-            device,
-            cost_key=work.history_key,
-            started_s=self._began_unix_s + started_s,
-            ended_s=self._began_unix_s + ended_s,
-            error_kind=error_kind,
-            canary=work.canary,
-        )
-
-    def _start(self, start: Start) -> None:
-        hard_end = Deadline(self._began + start.hard_end_s)
-        tried = self._tries[start.device, start.slot] = Try(
-            start.work, start.slot, start.epoch, start.deadline_s, hard_end
-        )
-        self._leasing.start(start)
-        self._spawn(self._run, self._connections[start.device], tried)
-
-    def _run(self, session: DeviceSession, tried: Try) -> None:
-        device, work = session.device, tried.work
-        began_s = time.monotonic() - self._began
-        folder = self._destination / work.id / f"{device.name}-{tried.slot}-{tried.epoch}"
-        came = session.run(tried, self._blob_path, folder, self._inbox.put)
-        error = came.error
-        if work.canary:
-            if error is None:
-                error = self._verified(device, came.files)
-            self._remember(work, device.name, began_s, time.monotonic() - self._began, error.kind if error else "")
-        elif error is None:
-            self._files[work.id, device.name, tried.epoch] = came.files
-            error = self._judged(work, device, came.files)
-        self._inbox.put(JobFinished(work.id, device.name, error))
-        if error is None:
-            self._inbox.put(WorkDone(device.name, tried.slot, tried.epoch, came.measurements, came.log_tail))
-            return
-        if error.kind == UnreachableError.__name__:
-            # So that the scheduler hears of the lost device first, and does not give it the same work again.
-            session.declared_down.wait(self._lost_after_s + _TICK_S)
-        self._inbox.put(
-            WorkFailed(
-                device.name,
-                tried.slot,
-                tried.epoch,
-                error,
-                came.measurements,
-                came.log_tail,
-                came.known_epoch,
-                answered=came.error is None,
-            )
-        )
-
-    def _verified(self, device: Device, files: Mapping[str, Path]) -> ErrorDescription | None:
-        try:
-            return self._upkeep.canaries[device.kind].verify(device, files)
-        except ClosetError as error:
-            return error.describe()
-
-    def _judged(self, work: Work, device: Device, files: Mapping[str, Path]) -> ErrorDescription | None:
-        try:
-            return self._judge(work, device.name, files)
-        except ClosetError as error:
-            return error.describe()
 
     def _recover(self, device: Device, reason: str) -> None:
         try:
@@ -325,31 +248,11 @@ class Pool:
         way, or to leave it to nobody, could leave the device off. Whoever cannot wait sets `stop`, which ends it.
         """
         self._upkeep.over.set()
-        for tried in self._tries.values():
-            tried.cancelled.set()
+        self._tries.cancel()
         self._connections.end(_END_S)
-        deadline = Deadline.after(_END_S)
-        for thread in self._threads:
-            if thread not in self._hooks:
-                thread.join(deadline.left_s)
+        self._threads.join(Deadline.after(_END_S))
         self._leasing.close()
-        for thread in self._hooks:
-            thread.join()
-
-    def _spawn(self, target: Callable[..., None], *arguments: object) -> threading.Thread:
-        def guarded() -> None:
-            try:
-                target(*arguments)
-            except ClosetError:
-                return  # a device that went away meanwhile: its loss is reported on its own
-            except BaseException as error:  # noqa: BLE001 raised in the caller's thread
-                self._inbox.put(error)
-
-        self._threads = [thread for thread in self._threads if thread.is_alive()]
-        thread = threading.Thread(target=guarded, name=f"closet {target.__name__}", daemon=True)
-        self._threads.append(thread)
-        thread.start()
-        return thread
+        self._hooks.join()
 
 
 def open_pool(

@@ -22,7 +22,6 @@ from harness.closet.events import (
     DeviceDown,
     DeviceUp,
     Event,
-    Finish,
     GiveBack,
     Granted,
     HealthSeen,
@@ -41,14 +40,14 @@ from harness.closet.events import (
     WorkRuns,
 )
 from harness.closet.scheduler_asks import asks, stagings
-from harness.closet.scheduler_benches import MOST_TURNED_AWAY, Bench, Slot
+from harness.closet.scheduler_benches import Bench, Slot
 from harness.closet.scheduler_canaries import canary_over, doubt, recovery
-from harness.closet.scheduler_errors import doubts_device, is_crash, nobody_left, refuse_twice, reported_error, why_away
-from harness.closet.scheduler_queue import Item, Waiting, next_for
+from harness.closet.scheduler_errors import doubts_device, is_onroad, refuse_twice, why_away
+from harness.closet.scheduler_queue import next_for
+from harness.closet.scheduler_works import Works
 from harness.closet.work import Work
 from harness.domain import Device, Want
-from harness.errors import ErrorDescription, LeaseLostError, OnroadError, from_description
-from harness.verdict import NOT_RUN, Attempt
+from harness.errors import ErrorDescription, LeaseLostError
 
 MARGIN_S = 300.0  # staging and fetching, on top of the work's own deadline
 _GRANT_S = 30.0  # from asking for a slot until its work starts
@@ -85,14 +84,11 @@ class Scheduler:
             )
             for device in devices
         }
-        self._recoverable, self._max_attempts = set(recoverable), max_attempts
+        self._recoverable = set(recoverable)
         self._quarantined = set(quarantined)
         for name, reason in quarantined.items():
             self._benches[name].inherit(reason)
-        self._items: dict[str, Item] = {}
-        self._waiting = Waiting(tuple(self._benches.values()))
-        self._stopped = False
-        self._look_for_hopeless = False
+        self._works = Works(self._benches, max_attempts)
         self._look_ahead: set[str] = set()
         self._last_s = 0.0
         self._longest_s = max((work.deadline_s for work in canaries.values()), default=0.0)
@@ -101,11 +97,11 @@ class Scheduler:
     def finished(self) -> bool:
         """True when every work has ended and no slot waits for a killed one to be gone."""
         draining = any(slot.draining for bench in self._benches.values() for slot in bench.slots)
-        return not self._items and not draining
+        return self._works.all_ended and not draining
 
     def wants(self) -> tuple[Want, ...]:
         """How many slots of which devices could be used right now."""
-        return () if self._stopped else self._waiting.wants()
+        return () if self._works.stopped else self._works.waiting.wants()
 
     def handle(self, event: Event, now_s: float) -> list[Instruction]:
         """What is to be done after `event`, in order."""
@@ -113,14 +109,14 @@ class Scheduler:
         if held_up_s > _HELD_UP_S:  # answers that wait here already are not late
             for bench in self._benches.values():
                 bench.forgive(held_up_s)
-        done = [*self._take(event, now_s), *self._give_up()]
-        if self._stopped:
+        done = [*self._take(event, now_s), *self._works.give_up()]
+        if self._works.stopped:
             return done
-        done += asks(self._benches, self._waiting, now_s, self._longest_s + MARGIN_S + _GRANT_S)
+        done += asks(self._benches, self._works.waiting, now_s, self._longest_s + MARGIN_S + _GRANT_S)
         if all(bench.up is not None or bench.hopeless or bench.blocked for bench in self._benches.values()):
             # Not before every device has answered or failed to: one that is about to come would take the work at once.
             look, self._look_ahead = self._look_ahead, set()
-            done += stagings(self._benches, self._waiting, look)
+            done += stagings(self._benches, self._works.waiting, look)
         return done
 
     def _take(self, event: Event, now_s: float) -> list[Instruction]:
@@ -140,7 +136,7 @@ class Scheduler:
     def _of_device(
         self, bench: Bench, event: DeviceUp | DeviceDown | HealthSeen | Suspicion | CanaryDue | Recovered, now_s: float
     ) -> list[Instruction]:
-        self._look_for_hopeless = True
+        self._works.devices_changed()
         match event:
             case DeviceUp(_, epochs, blobs, proved):
                 bench.came_up(epochs, blobs, proved=proved)
@@ -167,7 +163,7 @@ class Scheduler:
             case Granted():
                 return self._granted(bench, event, now_s)
             case Denied():
-                self._no_longer_asked(slot)
+                self._works.no_longer_asked(slot)
                 bench.denied(slot, now_s)
             case LeaseLost(_, number, epoch):
                 slot.lost_epoch = max(slot.lost_epoch, epoch)
@@ -183,16 +179,8 @@ class Scheduler:
         return []
 
     def _submit(self, works: tuple[Work, ...]) -> list[Instruction]:
-        refuse_twice("work", [*self._items, *(work.id for work in works)])
-        done: list[Instruction] = []
-        for work in works:
-            item = self._items[work.id] = self._waiting.item(work)
-            self._longest_s = max(self._longest_s, work.deadline_s)
-            if self._stopped:
-                done.append(self._finish(item, NOT_RUN))
-            else:
-                self._waiting.add(item)
-        self._look_for_hopeless = True
+        done = self._works.submit(works)
+        self._longest_s = max((self._longest_s, *(work.deadline_s for work in works)))
         self._look_ahead |= self._benches.keys()
         return [*done, *self._bring_back()]
 
@@ -201,7 +189,7 @@ class Scheduler:
         done: list[Instruction] = []
         for name in sorted(self._quarantined):
             bench = self._benches[name]
-            if bench.recovering and next(self._waiting.items((bench,)), None) is not None:
+            if bench.recovering and next(self._works.waiting.items((bench,)), None) is not None:
                 self._quarantined.remove(name)
                 bench.recovering = False  # it may have been released meanwhile
                 done += recovery(bench, self._recoverable)
@@ -221,7 +209,7 @@ class Scheduler:
 
     def _granted(self, bench: Bench, event: Granted, now_s: float) -> list[Instruction]:
         slot, earmark = bench.slots[event.slot], bench.slots[event.slot].earmark
-        self._no_longer_asked(slot)
+        self._works.no_longer_asked(slot)
         slot.epoch, slot.held, bench.pause_s = event.epoch, True, 0.0
         if event.epoch <= slot.lost_epoch:  # this machine was held up, and heard of the loss first
             bench.denied(slot, now_s)
@@ -230,20 +218,15 @@ class Scheduler:
             return self._give_back(bench, event.slot, "not used")
         if bench.must_prove and bench.canary is not None:
             alone = event.slot == 0 and all(other is slot or other.idle for other in bench.slots)
-            if not alone or next(self._waiting.items((bench,)), None) is None:
+            if not alone or next(self._works.waiting.items((bench,)), None) is None:
                 return self._give_back(bench, event.slot, "not used")
             return [self._start(bench, event.slot, bench.canary, bench.canary.deadline_s, now_s)]
-        item = next_for(self._waiting, bench, earmark)
+        item = next_for(self._works.waiting, bench, earmark)
         if item is None:
             return self._give_back(bench, event.slot, "not used")
-        self._waiting.remove(item)
+        self._works.waiting.remove(item)
         bench.blobs |= {blob.sha256 for blob in item.work.blobs}
         return [self._start(bench, event.slot, item.work, item.left_s, now_s)]
-
-    def _no_longer_asked(self, slot: Slot) -> None:
-        if (item := self._items.get(slot.earmark)) is not None:
-            item.earmarked = False
-        slot.asked, slot.earmark = False, ""
 
     def _start(self, bench: Bench, number: int, work: Work, deadline_s: float, now_s: float) -> Start:
         slot = bench.slots[number]
@@ -281,45 +264,17 @@ class Scheduler:
         """Record the attempt; the work is finished, or goes back to the queue for another."""
         work, slot.work = slot.work, None
         error = event.error if isinstance(event, WorkFailed) else None
-        onroad = error is not None and error.kind == OnroadError.__name__
-        if onroad:
+        if is_onroad(error):
             bench.busy_driving(now_s)
         if work is None or work.canary:
-            if self._stopped:
+            if self._works.stopped:
                 return []
-            self._look_for_hopeless = True
-            if error is not None and onroad:
+            self._works.devices_changed()
+            if error is not None and is_onroad(error):
                 bench.driven_away(error)
                 return []
             return canary_over(bench, event, self._recoverable)
-        item = self._items[work.id]
-        item.spent_s += 0.0 if slot.runs_since_s is None else now_s - slot.runs_since_s
-        if onroad and not self._stopped and item.turned_away < MOST_TURNED_AWAY:
-            item.turned_away += 1
-            self._wait(item)
-            return []
-        item.attempts.append(
-            Attempt("", bench.name, slot.epoch, slot.started_s, now_s, error, event.log_tail, event.measurements)
-        )
-        if error is None:
-            return [self._finish(item, None), *self._crashed_alone(item, bench)]
-        if self._stopped:
-            return [self._finish(item, NOT_RUN)]
-        done = doubt(bench, error.problem) if doubts_device(error) else []
-        if from_description(error).retry_elsewhere and item.another_try(self._max_attempts):
-            self._wait(item)
-            return done
-        return [*done, self._finish(item, reported_error(item.attempts))]
-
-    def _wait(self, item: Item) -> None:
-        self._waiting.add(item)
-        self._look_for_hopeless = True
-
-    def _crashed_alone(self, item: Item, bench: Bench) -> list[Instruction]:
-        """A device on which crashed what ran elsewhere is the one to doubt."""
-        reason = f"a job crashed here that ran on {bench.name}"
-        crashed = sorted({attempt.device for attempt in item.attempts if is_crash(attempt)} - {bench.name})
-        return [told for name in crashed for told in doubt(self._benches[name], reason)]
+        return self._works.try_over(work, bench, slot, event, now_s)
 
     def _overdue(self, now_s: float) -> list[Instruction]:
         """The device's own deadline should have come first: this one is for an answer that never comes."""
@@ -332,31 +287,12 @@ class Scheduler:
         ]
 
     def _stop(self) -> list[Instruction]:
-        if self._stopped:
+        if self._works.stopped:
             return []
-        self._stopped = True
-        done: list[Instruction] = []
-        for item in self._waiting.everything():
-            self._waiting.remove(item)
-            done.append(self._finish(item, NOT_RUN))
-        for bench in self._benches.values():
-            for number, slot in enumerate(bench.slots):
-                if slot.work is not None:
-                    done.append(Kill(bench.name, number, slot.epoch))
-        return done
-
-    def _give_up(self) -> list[Instruction]:
-        """Works for which no device is left that could ever come."""
-        if not self._look_for_hopeless:
-            return []
-        self._look_for_hopeless = False
-        done: list[Instruction] = []
-        for item in self._waiting.hopeless():
-            self._waiting.remove(item)
-            reasons = [(bench.name, bench.why_not) for bench in item.able]
-            done.append(self._finish(item, reported_error(item.attempts, nobody_left(item.work, reasons))))
-        return done
-
-    def _finish(self, item: Item, error: ErrorDescription | None) -> Finish:
-        del self._items[item.work.id]
-        return Finish(item.work.id, error, tuple(item.attempts))
+        running = [
+            Kill(bench.name, number, slot.epoch)
+            for bench in self._benches.values()
+            for number, slot in enumerate(bench.slots)
+            if slot.work is not None
+        ]
+        return [*self._works.stop(), *running]

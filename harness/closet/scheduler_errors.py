@@ -64,6 +64,11 @@ def is_crash(attempt: Attempt) -> bool:
     return attempt.error is not None and attempt.error.kind == ProductCrashError.__name__
 
 
+def is_onroad(error: ErrorDescription | None) -> bool:
+    """Whether a device belonged to its driver."""
+    return error is not None and error.kind == OnroadError.__name__
+
+
 def doubts_device(error: ErrorDescription) -> bool:
     """Whether after this error nothing is known of the device any more.
 

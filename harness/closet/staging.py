@@ -10,7 +10,8 @@ from pathlib import Path
 from harness.closet.answers import device_error, parse_message, result_name
 from harness.closet.deadline import Deadline
 from harness.closet.interpreter import interpreter
-from harness.closet.transport import WRITE_BYTES, Connection, RemoteProcess
+from harness.closet.remote_process import WRITE_BYTES, RemoteProcess
+from harness.closet.transport import Connection
 from harness.domain import Blob
 from harness.errors import DataError, StagingFailedError, UnreachableError
 from harness.files import atomic_writer, file_sha256

@@ -2,8 +2,8 @@
 
 Measured reasons: an open connection answers a command in milliseconds where a fresh one takes hundreds, but only with
 TCP_NODELAY on its socket; aes128-gcm is the fastest cipher both sides have; sshd refuses the eleventh session. paramiko
-does not notice a dead peer, so nothing here waits without a deadline; and where it waits itself, it goes by the time of
-day, which jumps, or waits for ever: so we wait ourselves, or end its waiting from outside.
+does not notice a dead peer, so nothing waits without a deadline; and where it waits itself, it goes by the time of day,
+which jumps, or waits for ever: so we end its waiting from outside.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ import logging
 import shlex
 import socket
 import threading
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
@@ -24,24 +23,15 @@ import paramiko
 from paramiko.pkey import UnknownKeyType
 
 from harness.closet.deadline import Deadline
+from harness.closet.remote_process import BROKEN, RemoteProcess, reason
 from harness.domain import Device
 from harness.errors import DeviceTimeoutError, ErrorDescription, HostKeyError, UnreachableError
-from harness.redaction import known_secrets, redact
 
 CONNECT_S = 5.0
-WRITE_BYTES = 256 * 1024
 _CHANNELS = 8
 _KEEPALIVE_S = 10
 _WINDOW_BYTES = 16 * 1024 * 1024
 _PACKET_BYTES = 128 * 1024
-_READ_BYTES = 64 * 1024
-_ROOM_PAUSE_S = 0.002
-_COMPLAINT_LETTERS, _KEPT_BYTES = 2000, 64 * 1024  # more is kept than told: half a line may hide what is secret
-_COMPLAINT_READS = 16  # of 64 KiB each: who writes faster than that is read has no say in how long we listen
-_LINE_LIMIT_BYTES = 4 * 1024 * 1024
-# What paramiko raises wherever it tells the peer something, also that a window is larger or a channel closed: a write
-# that fails is EOFError.
-_BROKEN = (OSError, EOFError, paramiko.SSHException)
 _CIPHERS = ("aes128-gcm@openssh.com", "aes256-gcm@openssh.com", "aes128-ctr", "aes256-ctr")
 
 logging.getLogger("paramiko").addHandler(logging.NullHandler())  # our errors say it; no stray lines on a terminal
@@ -85,112 +75,13 @@ class Connection:
         except Exception as error:  # paramiko raises here whatever a peer's bytes led to in its own thread
             self._channels.release()
             raise UnreachableError(
-                f"no channel for a command: {_reason(error)}", where=self.where, remedy="see whether the device is up"
+                f"no channel for a command: {reason(error)}", where=self.where, remedy="see whether the device is up"
             ) from error
         return RemoteProcess(channel, self.where, self._channels.release)
 
     def close(self) -> None:
         """End the connection and with it every channel."""
         self._transport.close()
-
-
-class RemoteProcess:
-    """A command that runs on a device: its stdin and stdout as bytes and lines, each wait under a deadline."""
-
-    def __init__(self, channel: paramiko.Channel, where: str, release: Callable[[], None]) -> None:
-        self._channel = channel
-        self._where = where
-        self._release = release
-        self._buffer = bytearray()
-        self._errors = bytearray()
-        self._closed = threading.Lock()
-        self._readable = threading.Event()
-        channel.in_buffer.set_event(self._readable)
-
-    def write(self, content: bytes | memoryview, deadline: Deadline) -> None:
-        """Send all of `content` to the command's stdin."""
-        view = memoryview(content)
-        try:
-            while view:
-                while not self._channel.send_ready():
-                    if deadline.passed:
-                        raise self._too_late("took no more bytes")
-                    time.sleep(_ROOM_PAUSE_S)
-                view = view[self._channel.send(view[:WRITE_BYTES]) :]  # type: ignore[arg-type]
-        except _BROKEN as error:
-            raise self._broken(error) from error
-
-    def end_of_input(self) -> None:
-        """Close the command's stdin."""
-        try:
-            self._channel.shutdown_write()
-        except _BROKEN as error:
-            raise self._broken(error) from error
-
-    def read(self, size: int, deadline: Deadline) -> bytes:
-        """At least one and at most `size` bytes of stdout; b'' at its end."""
-        if self._buffer:
-            piece = bytes(self._buffer[:size])
-            del self._buffer[:size]
-            return piece
-        return self._receive(size, deadline)
-
-    def read_line(self, deadline: Deadline) -> bytes:
-        """The next line of stdout without its end; UnreachableError when there is none any more."""
-        searched = 0
-        while (end := self._buffer.find(b"\n", searched)) < 0:
-            searched = len(self._buffer)
-            if searched > _LINE_LIMIT_BYTES:
-                raise UnreachableError("the answer is not a line", where=self._where, remedy="see what runs there")
-            piece = self._receive(_READ_BYTES, deadline)
-            if not piece:
-                raise UnreachableError(
-                    f"the command ended: {self.complaint() or 'without a word'}",
-                    where=self._where,
-                    remedy="see whether the device is up and its python and work folder are right",
-                )
-            self._buffer += piece
-        line = bytes(self._buffer[:end])
-        del self._buffer[: end + 1]
-        return line
-
-    def complaint(self) -> str:
-        """What the command wrote to stderr so far, at most its end, without secrets. Reads at most a MiB."""
-        with suppress(*_BROKEN):  # paramiko tells the peer what it took: it may be gone by now
-            for _ in range(_COMPLAINT_READS):
-                if not self._channel.recv_stderr_ready():
-                    break
-                self._errors += self._channel.recv_stderr(_READ_BYTES)
-                del self._errors[:-_KEPT_BYTES]
-        return redact(self._errors.decode(errors="replace"), known_secrets()).strip()[-_COMPLAINT_LETTERS:]
-
-    def exit_status(self, deadline: Deadline) -> int | None:
-        """How the command exited; None when it has not, or nobody can say: a broken connection, a signal."""
-        status = self._channel.recv_exit_status() if self._channel.status_event.wait(deadline.left_s) else -1
-        return None if status == -1 else status
-
-    def close(self) -> None:
-        """Give the channel back. The command sees the end of its input and output."""
-        if self._closed.acquire(blocking=False):
-            with suppress(*_BROKEN):  # the peer is told so, who may be gone
-                self._channel.close()
-            self._release()
-
-    def _receive(self, size: int, deadline: Deadline) -> bytes:
-        if not self._readable.wait(deadline.left_s):
-            raise self._too_late("said nothing")
-        try:
-            return self._channel.recv(size)
-        except _BROKEN as error:
-            raise self._broken(error) from error
-
-    def _too_late(self, what: str) -> DeviceTimeoutError:
-        return DeviceTimeoutError(f"the device {what} within the deadline", where=self._where, remedy="see if it hangs")
-
-    def _broken(self, error: BaseException) -> UnreachableError:
-        return UnreachableError(
-            f"the connection broke: {_reason(error)}", where=self._where, remedy="see whether the device is up"
-        )
 
 
 def connect(device: Device, deadline: Deadline) -> Connection:
@@ -201,7 +92,7 @@ def connect(device: Device, deadline: Deadline) -> Connection:
         stream = socket.create_connection((device.address, device.port), timeout=max(0.01, deadline.left_s))
     except OSError as error:
         raise UnreachableError(
-            f"no answer: {_reason(error)}", where=where, remedy="see whether it is powered and on the network"
+            f"no answer: {reason(error)}", where=where, remedy="see whether it is powered and on the network"
         ) from error
     stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     transport: paramiko.Transport | None = None
@@ -224,7 +115,7 @@ def _ended_at(deadline: Deadline, end: Callable[[], None]) -> Iterator[None]:
     """What the block waits for is over by the deadline: `end` makes every wait in it fail."""
 
     def end_quietly() -> None:
-        with suppress(*_BROKEN):  # the peer is told so, who may be gone
+        with suppress(*BROKEN):  # the peer is told so, who may be gone
             end()
 
     timer = threading.Timer(deadline.left_s, end_quietly)
@@ -241,7 +132,7 @@ def _client_key(device: Device) -> paramiko.PKey:
         return paramiko.PKey.from_path(Path(device.key_path).expanduser())
     except (OSError, ValueError, TypeError, paramiko.SSHException, UnknownKeyType) as error:
         raise KeyRefusedError(
-            f"the client key {device.key_path} cannot be used: {_reason(error)}",
+            f"the client key {device.key_path} cannot be used: {reason(error)}",
             where=_where(device),
             remedy="give `key` an unencrypted private key that only you can read",
         ) from error
@@ -264,7 +155,7 @@ def _negotiate(transport: paramiko.Transport, device: Device, deadline: Deadline
         shown = transport.get_remote_server_key()
     except Exception as error:  # whatever a peer's bytes led to in paramiko's thread: also a broken seal, or no number
         raise UnreachableError(
-            f"no SSH handshake: {_reason(error)}",
+            f"no SSH handshake: {reason(error)}",
             where=_where(device),
             remedy="see whether an SSH server listens there and is not overloaded",
         ) from error
@@ -286,7 +177,7 @@ def _authenticate(transport: paramiko.Transport, device: Device, key: paramiko.P
         public = fingerprint(f"{key.get_name()} {key.get_base64()}")
         refused = isinstance(error, paramiko.AuthenticationException) and transport.is_active()
         raise (KeyRefusedError if refused else UnreachableError)(
-            f"user {device.user} may not log in with the key {device.key_path} ({public}): {_reason(error)}",
+            f"user {device.user} may not log in with the key {device.key_path} ({public}): {reason(error)}",
             where=_where(device),
             remedy="put its public half into the device's authorized_keys, or correct `user` and `key`",
         ) from error
@@ -294,7 +185,3 @@ def _authenticate(transport: paramiko.Transport, device: Device, key: paramiko.P
 
 def _where(device: Device) -> str:
     return f"{device.name} ({device.user}@{device.address}:{device.port})"
-
-
-def _reason(error: BaseException) -> str:
-    return str(error).strip().rstrip(".") or type(error).__name__

@@ -8,14 +8,13 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from harness.closet.answers import plain_text
+from harness.closet.answers import told_words
 from harness.closet.canary import Canary, passed_with
 from harness.closet.work import Work
 from harness.domain import Blob, Device, DeviceKind, Health, json_digest
 from harness.errors import DataError, DeviceUnhealthyError, ErrorDescription
 from harness.files import file_sha256
 from harness.pipeline.golden import JOB, Golden, content_digest, load_golden
-from harness.redaction import known_secrets, redact
 from harness.shelf import CanaryAnswer, Shelf
 from harness.trace import Trace, load_trace
 
@@ -85,7 +84,7 @@ class Judge:
         mistake = self.golden.mistake(trace)
         if mistake:
             return _wrong(device, f"the canary's answer is wrong: {mistake}")
-        runtime, answer = _words_of(trace.provenance.get("runtime", "")), content_digest(trace)
+        runtime, answer = told_words(trace.provenance.get("runtime", ""), _LONGEST), content_digest(trace)
         with self._lock:
             known = self._known(device, runtime, answer)
         if known is not None and known.answer != answer:
@@ -163,9 +162,9 @@ def _answer(device: Device, files: Mapping[str, Path]) -> Trace:
     told = replay.get("error")
     if isinstance(told, dict):
         raise DeviceUnhealthyError(
-            f"the canary cannot be replayed: {_words_of(told.get('problem', ''))}",
+            f"the canary cannot be replayed: {told_words(told.get('problem', ''), _LONGEST)}",
             where=device.name,
-            remedy=_words_of(told.get("remedy", "")) or _REMEDY,
+            remedy=told_words(told.get("remedy", ""), _LONGEST) or _REMEDY,
         )
     path = files.get(_TRACE)
     if path is None or path.stat().st_size > _LARGEST_BYTES or file_sha256(path) != replay.get("trace_sha256"):
@@ -176,11 +175,6 @@ def _answer(device: Device, files: Mapping[str, Path]) -> Trace:
         return load_trace(path)
     except DataError as error:
         raise DeviceUnhealthyError(f"the canary's trace: {error.problem}", where=device.name, remedy=_REMEDY) from error
-
-
-def _words_of(said: object) -> str:
-    """What a device said, as words that a database holds: without secrets, which go before anything is cut in two."""
-    return plain_text(redact(str(said), known_secrets()), _LONGEST)
 
 
 def _said(path: Path | None) -> Mapping[str, Any]:

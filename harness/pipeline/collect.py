@@ -85,6 +85,8 @@ def what_failed_here(task: Task, work_id: str, device: str, files: Mapping[str, 
     outcome = WorkOutcome(work_id, files, None, (Attempt("", device, 0, 0.0, 0.0),))
     try:
         said = _load_result(outcome)
+    except ProductCrashError as crash:
+        return crash.describe()
     except DataError:
         return None
     for job in task.jobs:
@@ -118,7 +120,7 @@ def _jobs(task: Task, outcome: WorkOutcome, store: Store, *, remember: bool) -> 
         return
     try:
         said = _load_result(outcome)
-    except DataError as error:
+    except (DataError, ProductCrashError) as error:
         for job in task.jobs:
             yield Replayed(job.id, "", error.describe(), outcome.attempts)
         return
@@ -192,7 +194,11 @@ def _numbers(measurements: object, known: tuple[str, ...]) -> dict[str, float]:
 def _load_result(outcome: WorkOutcome) -> dict[str, Any]:
     path = outcome.files.get(RESULT)
     if path is None:
-        raise _unusable("the worker ended without result.json", outcome.work_id)
+        raise ProductCrashError(
+            "ended itself with exit 0 and left no result",
+            where=outcome.work_id[:16],
+            remedy="see in the log of the attempt what calls exit",
+        )
     if path.stat().st_size > _RESULT_BYTES:
         raise _unusable("the worker's result.json is larger than 4 MB", outcome.work_id)
     try:

@@ -2,50 +2,31 @@
 
 from __future__ import annotations
 
-import fcntl
-import itertools
-import json
 import platform
-import statistics
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType, TracebackType
 from typing import Self
 
 from harness.closet.code_bundle import code_bundle
-from harness.closet.emulator import emulate
 from harness.closet.pool import Pool, open_pool
 from harness.closet.work import Work, WorkOutcome
 from harness.config import Fleet
-from harness.domain import (
-    Blob,
-    Device,
-    DeviceKind,
-    Json,
-    Priority,
-    ReplayJob,
-    RuntimeChoice,
-    Task,
-    canonical_json,
-    json_digest,
-)
+from harness.domain import Device, DeviceKind, Priority, ReplayJob, RuntimeChoice, Task
 from harness.errors import ClosetError, ErrorDescription, ProductCrashError
 from harness.files import remove_files
 from harness.pipeline.canary import with_canary
 from harness.pipeline.collect import Replayed, collect, what_failed_here
+from harness.pipeline.emulated import emulated_devices
 from harness.pipeline.events import Observer
-from harness.pipeline.runs import LOCK
 from harness.pipeline.shelf import open_shelf
+from harness.pipeline.task_works import expected_s, history_key, make_work
 from harness.pipeline.upkeep import make_upkeep
-from harness.replay.models import FEATURES_TRACE
 from harness.store import Store
 
-JOB_FORMAT = 1
-EMULATED = "emulated"
-"""Below the closet's home: a folder for each run at a time that brings emulated workers, held by its own lock."""
 _NOTHING_CHOSEN: Mapping[DeviceKind, RuntimeChoice] = MappingProxyType({})
 
 
@@ -122,7 +103,7 @@ class Replays:
         costs = self._costs(tasks)
         works = [
             replace(
-                _work(
+                make_work(
                     task,
                     self._code,
                     label,
@@ -134,7 +115,7 @@ class Replays:
                 not_devices=not_devices,
                 threads=threads,
             )
-            for task, cost_s in zip(tasks, _expected_s(tasks, costs), strict=True)
+            for task, cost_s in zip(tasks, expected_s(tasks, costs), strict=True)
         ]
         self._tasks |= {
             work.id: (task, label, only_devices, not_devices) for work, task in zip(works, tasks, strict=True)
@@ -144,7 +125,7 @@ class Replays:
     def _costs(self, tasks: Sequence[Task]) -> Mapping[str, float]:
         """What tasks like these took; nothing while the shelf does not answer, which is no reason to end a run."""
         try:
-            return self._shelf.costs([_history_key(task) for task in tasks])
+            return self._shelf.costs([history_key(task) for task in tasks])
         except ClosetError:
             return {}
 
@@ -198,101 +179,6 @@ class Replays:
                 judge=self._judge,
             )
         )
-
-
-@contextmanager
-def emulated_devices(count: int, home: Path, host: str = "") -> Iterator[tuple[Device, ...]]:
-    """Emulated workers for the time of a `with`, or none.
-
-    Their folders outlive the run, so that a segment that was there is not sent again; runs at the same time get
-    folders, and names, of their own. `host` becomes part of the names.
-    """
-    if not count:
-        yield ()
-        return
-    for number in itertools.count():
-        folder = home / EMULATED / str(number)
-        folder.mkdir(parents=True, exist_ok=True)
-        with (folder / LOCK).open("w") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                continue
-            with emulate(count, folder) as devices:
-                yield tuple(replace(device, name=_emulated_name(device.name, number, host)) for device in devices)
-            return
-
-
-def _emulated_name(name: str, number: int, host: str) -> str:
-    """Its name on a shelf that other runs bring emulated workers of their own to."""
-    kind, _, ordinal = name.rpartition("-")
-    return "-".join(part for part in (kind, host, str(number) if number else "", ordinal) if part)
-
-
-def _history_key(task: Task) -> str:
-    """What the cost of tasks like it is remembered under: the models on trial change, the work they are does not."""
-    first = task.jobs[0]
-    follows = " on given features" if any(entry.name == FEATURES_TRACE for entry in first.model) else ""
-    return f"{first.segment} {first.replayer} {first.device_kind} x{len(task.jobs)}{follows}"
-
-
-def _expected_s(tasks: Sequence[Task], costs: Mapping[str, float]) -> list[float]:
-    """How long each will take: what tasks like it took, else the plan's guess in the measure of those."""
-    known = [costs[_history_key(task)] / task.cost_s for task in tasks if _history_key(task) in costs and task.cost_s]
-    scale = statistics.median(known) if known else 1.0
-    return [costs.get(_history_key(task), task.cost_s * scale) for task in tasks]
-
-
-def _work(task: Task, code: Blob, label: str, *, anew: bool, runtime: RuntimeChoice | None) -> Work:
-    """The argument list and the job file for one task, with paths as they are on every device."""
-    first = task.jobs[0]
-    job: dict[str, Json] = {
-        "format": JOB_FORMAT,
-        "segment": str(first.segment),
-        "replayer": first.replayer,
-        "options": json.loads(first.options),
-        "recording": {entry.name: _on_device(entry.blob) for entry in first.recording},
-        "replays": [
-            {
-                "job": entry.id,
-                "model": {named.name: _on_device(named.blob) for named in entry.model},
-                "provenance": _provenance(entry),
-            }
-            for entry in task.jobs
-        ],
-        "output_folder": "out",
-        # A repeat that recalled what the device once made of the pictures would repeat that, right or wrong.
-        "cache_folder": None if anew else "../../cache",
-    }
-    if runtime is not None:
-        job["runtime"] = {"provider": runtime.provider, "threads": runtime.threads}
-    return Work(
-        id=json_digest([task.id, label]) if label else task.id,
-        device_kind=task.device_kind,
-        tags=task.tags,
-        blobs=tuple(sorted(task.blobs.values())),
-        job_text=canonical_json(job),
-        arguments=("-m", "harness.replay", "job.json"),
-        code=code,
-        cost_s=task.cost_s,
-        deadline_s=task.deadline_s,
-        history_key=_history_key(task),
-    )
-
-
-def _on_device(blob: Blob) -> str:
-    return f"../../blobs/{blob.sha256}"
-
-
-def _provenance(job: ReplayJob) -> dict[str, Json]:
-    return {
-        "job": job.id,
-        "device_kind": job.device_kind.value,
-        "replayer_version": job.replayer_version,
-        "options": job.options,
-        "recording": {entry.name: entry.blob.sha256 for entry in job.recording},
-        "model": {entry.name: entry.blob.sha256 for entry in job.model},
-    }
 
 
 def _is_crash(outcome: WorkOutcome) -> bool:

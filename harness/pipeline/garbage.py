@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.errors import ClosetError
-from harness.pipeline.execute import EMULATED
+from harness.pipeline.emulated import EMULATED
 from harness.pipeline.runs import LOCK, RECORD, load_run, run_order
 from harness.store import MAIN, Store, sweep_halves
 from harness.verdict import JobResult, RunRecord, Verdict

@@ -1,13 +1,8 @@
-"""The corpus index: one row a segment in an SQLite file, so that the minutes that matter are found at once.
-
-Everything in it can be read again from the logs; a damaged or older file is set aside and a new one begun.
-"""
+"""The corpus index: one row a segment in an SQLite file, so that the minutes that matter are found at once."""
 
 from __future__ import annotations
 
-import json
 import os
-import sqlite3
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,8 +10,9 @@ from types import TracebackType
 from typing import TypeAlias
 
 from harness.domain import SegmentId
-from harness.errors import ConfigError, DataError
+from harness.errors import ConfigError
 from harness.recording.corpus_columns import COLUMNS, EVENT_TYPES, Value
+from harness.recording.corpus_file import full_disk, open_index
 from harness.recording.corpus_query import Query
 from harness.recording.corpus_readers import Answer, read_logs
 from harness.recording.corpus_rows import ROW_VERSION
@@ -27,20 +23,8 @@ NO_LOG = "there is no rlog or qlog"
 
 DisablingRow: TypeAlias = tuple[str, str, float, float, bool, str]  # type, name, start_s, end_s, engaged, outcome
 
-_FORMAT = 1
-_WAIT_S = 30.0
 _ROWS_A_COMMIT = 64  # so that a walk that is stopped keeps nearly all it has read
 _NAMES = tuple(column.name for column in COLUMNS)
-_DISABLING_COLUMNS = "segment_id INTEGER, type TEXT, name TEXT, start_s REAL, end_s REAL, engaged INTEGER, outcome TEXT"
-_TABLES = (
-    "CREATE TABLE segments (id INTEGER PRIMARY KEY, "
-    + ", ".join(f"{column.name} {column.type.value}" for column in COLUMNS)
-    + ", UNIQUE (segment, place))",
-    "CREATE TABLE stamps (id INTEGER PRIMARY KEY, log TEXT NOT NULL, files TEXT NOT NULL)",
-    f"CREATE TABLE disablings ({_DISABLING_COLUMNS})",
-    "CREATE INDEX disablings_by_segment ON disablings (segment_id)",
-    "CREATE INDEX disablings_by_name ON disablings (name, segment_id)",
-)
 _INSERT = f"INSERT INTO segments ({', '.join(_NAMES)}) VALUES ({', '.join('?' * len(_NAMES))})"  # noqa: S608 our names
 
 
@@ -59,19 +43,7 @@ class Corpus:
     """The index in the file at `path`. Use it as a context manager."""
 
     def __init__(self, path: Path) -> None:
-        self.path = path
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._connection = self._open()
-        except sqlite3.OperationalError as error:
-            raise DataError(f"cannot be used: {error}", where=str(path), remedy="is CLOSET_HOME writable?") from error
-        except OSError as error:
-            raise DataError(f"cannot be made: {error.strerror}", where=str(path)) from error
-        except sqlite3.DatabaseError:
-            path.replace(path.with_name(f"{path.name}.damaged"))
-            for suffix in ("-wal", "-shm"):
-                path.with_name(path.name + suffix).unlink(missing_ok=True)
-            self._connection = self._open()
+        self.path, self._connection = path, open_index(path)
 
     def __enter__(self) -> Corpus:
         return self
@@ -86,8 +58,13 @@ class Corpus:
     ) -> IndexReport:
         """Bring the rows of all recordings below `folders` up to date; only what changed is read.
 
-        `progress` is told how many logs of how many are read. A log that cannot be read is a row with its error.
+        `progress` is told how many logs of how many are read. A log that cannot be read is a row with its error. A full
+        disk is an OSError that says so; what was read until then stays.
         """
+        with full_disk(self.path):
+            return self._index(folders, workers or os.cpu_count() or 1, progress)
+
+    def _index(self, folders: Sequence[Path], workers: int, progress: Callable[[int, int], None] | None) -> IndexReport:
         places: dict[tuple[str, str], Place] = {}
         for folder in folders:
             if not folder.is_dir():
@@ -107,7 +84,7 @@ class Corpus:
                 elif files_stamp != place.files_stamp:
                     self._connection.execute("UPDATE segments SET files = ? WHERE id = ?", (place.files, row_id))
                     self._connection.execute("UPDATE stamps SET files = ? WHERE id = ?", (place.files_stamp, row_id))
-        self._read(to_read, workers or os.cpu_count() or 1, progress)
+        self._read(to_read, workers, progress)
         broken = [
             (f"{place}{os.sep}{segment}" if "/" not in segment else segment, error)
             for segment, place, error in self._connection.execute(
@@ -118,8 +95,8 @@ class Corpus:
         return IndexReport(len(places), len(to_read), len(places) - len(to_read), len(removed), tuple(broken))
 
     def add(self, rows: Iterable[tuple[Mapping[str, Value], Iterable[DisablingRow]]]) -> None:
-        """Put rows in as they are: values by column, and disabling events."""
-        with self._connection:
+        """Put rows in as they are: values by column, and disabling events. A full disk is told as `index` does."""
+        with full_disk(self.path), self._connection:
             for values, disablings in rows:
                 self._insert(values, disablings, "", "")
 
@@ -184,29 +161,6 @@ class Corpus:
                 "WHERE error = '' GROUP BY brand, car, device ORDER BY brand, car, device"
             )
         ]
-
-    def _open(self) -> sqlite3.Connection:
-        connection = sqlite3.connect(self.path, timeout=_WAIT_S)
-        try:
-            connection.execute("PRAGMA journal_mode = WAL")
-            connection.execute("PRAGMA synchronous = NORMAL")
-            connection.execute("PRAGMA mmap_size = 1073741824")
-            with connection:
-                connection.execute("BEGIN IMMEDIATE")
-                made = json.dumps([_FORMAT, *_TABLES])
-                connection.execute("CREATE TABLE IF NOT EXISTS about (made TEXT NOT NULL)")
-                row = connection.execute("SELECT made FROM about").fetchone()
-                if row is None or row[0] != made:
-                    for table in ("segments", "stamps", "disablings"):
-                        connection.execute(f"DROP TABLE IF EXISTS {table}")
-                    for statement in _TABLES:
-                        connection.execute(statement)
-                    connection.execute("DELETE FROM about")
-                    connection.execute("INSERT INTO about VALUES (?)", (made,))
-        except sqlite3.Error:
-            connection.close()
-            raise
-        return connection
 
     def _known(self, folders: Sequence[Path]) -> dict[tuple[str, str], tuple[int, str, str]]:
         """(row id, log stamp, files stamp) of what is indexed below `folders`, by segment and place."""

@@ -25,6 +25,7 @@ TINY = Scale(
     dashboard_viewers=2,
     dashboard_goes=1,
     page_jobs=20,
+    judged_segments=50,
 )
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
+from harness.closet.agent.selfcheck import scratch_prefix
 from harness.closet.contact import contact
 from harness.domain import Lease
 from harness.errors import ClosetError, ExitCode
@@ -22,7 +23,7 @@ from harness.shelf.schema import holders
 from harness.verdict import NOT_RUN, JobResult, RunRecord, Verdict, gate
 from tests.chaos.faults import HARMLESS, Fault, Kind
 from tests.chaos.processes import command_line
-from tests.chaos.workers import Worker, eventually
+from tests.chaos.workers import SCRATCH, Worker, eventually
 
 _GONE = {"UnreachableError": "", "LeaseLostError": ""}
 _MUTE = {**_GONE, "DeviceTimeoutError": ""}
@@ -161,6 +162,9 @@ def leftovers(worker: Worker) -> list[str]:
     found += [f"{worker.name}: job's process {pid}" for pid in worker.jobs() if str(pid) not in known]
     root = worker.view
     found += [f"{worker.name}: job folder {name}" for name in worker.started()]
+    prefix = scratch_prefix(worker.work_folder)
+    scratch = [path for place in SCRATCH for path in place.glob(f"{prefix}*")]
+    found += [f"{worker.name}: temporary file {path}" for path in scratch]
     for path in _files(root):
         if ".part" in path.name or (path.parent.name == "code" and path.name.startswith(".")):
             found.append(f"{worker.name}: half a file {path.relative_to(root)}")

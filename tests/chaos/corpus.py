@@ -73,7 +73,7 @@ class Corpus:
         return [*self.folder.glob("routes/*/rlog.zst"), self.folder / "proposal.yaml", self.folder / "rules.yaml"]
 
 
-DEADLINES_S = (6.0, 120.0)
+DEADLINES_S = (20.0, 120.0)  # where a job is to hang, which is waited for, and elsewhere: more than a busy one needs
 
 
 def build_corpus(folder: Path) -> Corpus:

@@ -2,7 +2,8 @@
 
 Reads `chaos.json` beside its environment. In the agent it puts itself between agent and wire, to say things twice or
 late, or starts the agent anew under a clock that jumps. In a job it takes at most one of the tokens that lie there, and
-does what it is named after. Standard library only, and quick: it runs at every start of this Python.
+does what it is named after. Every job leaves files in /dev/shm and /tmp. Standard library only, and quick: it runs at
+every start of this Python.
 """
 
 # What is loaded here is loaded at every start: no pathlib.
@@ -17,6 +18,8 @@ import time
 
 
 def main() -> None:
+    if "CLOSET_JOB" in os.environ:
+        _make_scratch(os.environ["CLOSET_SCRATCH"])
     try:
         with open(os.path.join(sys.prefix, "chaos.json")) as stream:
             wanted = json.load(stream)
@@ -29,6 +32,12 @@ def main() -> None:
             os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], {**os.environ, **wanted["clock"]})  # noqa: S606
         if wanted.get("twice") or wanted.get("late_s"):
             _stand_between(wanted)
+
+
+def _make_scratch(name: str) -> None:
+    """As openpilot's own processes do: somebody has to tidy up, however the job ends."""
+    for place in ("/dev/shm", "/tmp"):  # noqa: S108 where they do
+        open(os.path.join(place, f"{name}chaos"), "w").close()
 
 
 def _misbehave(tokens: str) -> None:

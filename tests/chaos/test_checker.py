@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from harness.closet.agent.selfcheck import scratch_prefix
 from harness.domain import Device, DeviceKind, Lease, Priority
 from harness.errors import ErrorDescription
 from harness.shelf import Shelf
@@ -168,6 +169,12 @@ def test_files_and_slots_that_are_left(worker: EmulatedWorker) -> None:
         "half a file slots/0.part",
         "job folder x-0-1",
     ]
+    scratch = Path("/dev/shm", f"{scratch_prefix(worker.work_folder)}x-0-1-chaos")  # noqa: S108 where jobs have it
+    scratch.touch()
+    assert f"emulated-01: temporary file {scratch}" in leftovers(worker)
+    worker.wipe()
+    assert leftovers(worker) == []
+    (worker.work_folder / "slots").mkdir(parents=True)
     with (worker.work_folder / "slots" / "1.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         assert "emulated-01: slot 1 is held" in leftovers(worker)

@@ -14,6 +14,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from pathlib import Path
 
+from harness.closet.agent.selfcheck import scratch_prefix
 from harness.closet.emulator import write_key
 from harness.domain import Device, DeviceKind
 from tests.chaos.crooked import CrookedPython
@@ -23,6 +24,7 @@ from tests.openssh import SSHD, banner, own_home, why_silent
 
 ROOT = Path(__file__).parents[2]
 INIT = Path(__file__).with_name("init.py")
+SCRATCH = (Path("/dev/shm"), Path("/tmp"))  # noqa: S108 where jobs put what is temporary, seen from here too
 MAX_SESSIONS = 10  # what sshd allows when it is told nothing
 
 
@@ -139,6 +141,9 @@ class Worker(ABC):
         """As good as new, and well-behaved."""
         self.link.reset()
         self.crooked.behave()
+        for place in SCRATCH:
+            for path in place.glob(f"{scratch_prefix(self.work_folder)}*"):
+                path.unlink()
         shutil.rmtree(self.folder / "disk", ignore_errors=True)
         self.work_folder.parent.mkdir(parents=True)
 

@@ -18,8 +18,10 @@ from harness.closet.emulator import EmulatedDevice, emulated_closet, write_key
 from harness.closet.provision.enrolment import fetch_host_key, parse_model
 from harness.closet.transport import fingerprint
 from harness.config import load_fleet
-from harness.domain import DeviceKind
+from harness.domain import DeviceKind, Health
 from harness.errors import UnreachableError
+from harness.pipeline.runs import closet_home
+from harness.pipeline.shelf import open_shelf
 from tests.closet.made_wheels import make_wheel, write_lock
 
 
@@ -139,7 +141,11 @@ def test_an_environment_without_what_a_replay_needs_is_found_out_by_the_canary(d
     assert "mici-01: ready, 0 MB sent" in out
     assert "lacks something" in out
     code, out, _ = desk.closet("devices", "provision", "mici-01", "--requirements", lock, "--force-offline")
-    assert (code, "nothing to do" in out) == (0, True)
+    assert (code, "mici-01: is suspect; " in out, "lacks something" in out) == (3, True, True), "not well, so looked at"
+    with open_shelf(closet_home(), load_fleet(Path("devices.yaml"))) as shelf:
+        shelf.set_health("mici-01", Health.HEALTHY, reason="mended", by="a person", by_person=True)
+    code, out, _ = desk.closet("devices", "provision", "mici-01", "--requirements", lock, "--force-offline")
+    assert (code, "mici-01: nothing to do; " in out) == (0, True)
     foreign = Path(desk.worker.device.work_folder, "notes")
     foreign.touch()
     code, out, _ = desk.closet("devices", "provision", "mici-01", "--remove")

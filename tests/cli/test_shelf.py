@@ -7,8 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -19,6 +17,7 @@ from harness.config import load_fleet
 from harness.errors import ExitCode
 from harness.pipeline.runs import load_run
 from tests.cli.conftest import Desk
+from tests.disks import small_disk
 
 
 def run_once(desk: Desk) -> tuple[int, str]:
@@ -71,19 +70,6 @@ def test_a_key_that_the_device_does_not_know(desk: Desk) -> None:
     assert code == ExitCode.NO_VERDICT
     assert error.startswith("UnreachableError")
     assert "key" in error
-
-
-@contextmanager
-def small_disk(folder: Path, megabytes: int) -> Iterator[None]:
-    """A disk of its own at `folder`; skips, visibly, where one cannot be mounted."""
-    folder.mkdir()
-    options = ["-t", "tmpfs", "-o", f"size={megabytes}m", "tmpfs", str(folder)]
-    if os.geteuid() != 0 or subprocess.run(["mount", *options], capture_output=True, check=False).returncode != 0:
-        pytest.skip("cannot mount a small disk here")
-    try:
-        yield
-    finally:
-        subprocess.run(["umount", "--lazy", str(folder)], check=True)
 
 
 def test_a_full_disk_of_ours_is_told_and_nothing_half_written_is_used(

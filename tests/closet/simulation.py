@@ -417,11 +417,11 @@ class World:
         if started is not None and started.epoch == event.epoch:
             return
         self.counts["late"] += 1
-        before = {name: len(item.attempts) for name, item in run.scheduler._items.items()}
+        before = {name: len(item.attempts) for name, item in run.scheduler._works._items.items()}
         done = run.scheduler.handle(event, self.now_s)
         wrong = [entry for entry in done if not isinstance(entry, Ask | StageAhead)]
         assert not wrong, f"a late answer does {wrong}"
-        assert before == {name: len(item.attempts) for name, item in run.scheduler._items.items()}
+        assert before == {name: len(item.attempts) for name, item in run.scheduler._works._items.items()}
         self._obey(run, done, event)
 
     def _heard(self, run: Run, event: HealthSeen) -> None:
@@ -500,7 +500,7 @@ class World:
                 case Finish():
                     self._finished(run, instruction)
         self.shelf.wants[run.name] = run.scheduler.wants()
-        waiting = [item.work for item in run.scheduler._items.values() if item.waiting]
+        waiting = [item.work for item in run.scheduler._works._items.values() if item.waiting]
         assert waiting or not self.shelf.wants[run.name], "wants what it has no work for"
         for entry in waiting:
             able = [name for name, truth in self.truths.items() if can_run(entry, truth.device)]

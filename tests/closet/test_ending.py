@@ -28,6 +28,25 @@ def test_a_result_that_was_written_speaks_for_itself() -> None:
     assert judge_ending(ended(3, "the recording has no rlog", ("result.json",)), "mici-01", 60.0) is None
 
 
+@pytest.mark.parametrize(
+    ("code", "kind"),
+    [
+        (1, "ClosetError"),
+        (2, "ClosetError"),
+        (4, "ClosetError"),
+        (7, "ProductCrashError"),
+        (255, "ProductCrashError"),
+        (126, "DeviceUnhealthyError"),
+        (127, "DeviceUnhealthyError"),
+    ],
+)
+def test_an_exit_code_that_is_none_of_ours_is_no_bug_of_ours(code: int, kind: str) -> None:
+    error = judge_ending(ended(code, "a library said its last word\n"), "mici-01", 60.0)
+    assert error is not None
+    assert error.kind == kind
+    assert "a library said its last word" in error.problem
+
+
 @pytest.mark.parametrize("value", [-1, math.nan, math.inf, 10**400, True, "1"])
 def test_a_time_that_cannot_be_is_the_devices_error(value: object) -> None:
     with pytest.raises(DeviceError):

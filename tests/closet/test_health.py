@@ -207,3 +207,17 @@ def test_texts_from_a_device_are_bounded() -> None:
     vitals = parse_vitals(SAID | {"os_version": "x" * 10_000, "leftovers": ["y" * 10_000] * 3}, 1000.0, 0.1)
     broken = judge_vitals(vitals, LIMITS)
     assert max(len(str(entry)) for entry in broken) < 1000
+
+
+def test_what_a_device_says_of_itself_is_kept_without_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LAB_TOKEN", "planted-9f1c")
+    words = "19.6 planted-9f1c API_KEY=hunter2hunter2"
+    said = SAID | {"os_version": words, "leftovers": [f"job folder {words}"], "temperatures_c": {words: 50.0}}
+    vitals = parse_vitals(said, 1000.0, 0.1)
+    shown = repr(vitals) + repr(judge_vitals(vitals, LIMITS))
+    assert "19.6 [redacted] API_KEY=[redacted]" in shown
+    assert "planted" not in shown
+    assert "hunter" not in shown
+    with pytest.raises(DeviceUnhealthyError) as told:
+        parse_vitals(SAID | {"load": "planted-9f1c"}, 1000.0, 0.1)
+    assert "planted" not in str(told.value)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
+import io
 import os
 import shutil
 from collections import namedtuple
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from harness.closet.agent import files
 from harness.closet.agent.cache import Cache
 from harness.closet.agent.refusal import Refused
 from harness.closet.agent.reserve import MARGIN_BYTES, drives_reserve
@@ -99,3 +103,28 @@ def test_an_agent_that_starts_gives_back_what_the_drives_need(root: Path, monkey
         assert not (root / "blobs" / blob).exists()
     finally:
         cache.close()
+
+
+def test_drives_that_fill_the_disk_meanwhile_are_left_alone(
+    root: Path, device: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content = b"c" * 3000
+    digest = hashlib.sha256(content).hexdigest()
+    (tmp_path / "sent").write_bytes(content + b"next")
+    monkeypatch.setattr(files, "device_root", lambda: device)
+
+    def put() -> dict[str, Any]:
+        with io.BufferedReader(io.FileIO(tmp_path / "sent")) as source:
+            try:
+                return files._put(root, digest, len(content), source)
+            finally:
+                assert source.read() == b"next", "the next request is found"
+
+    disk(monkeypatch, root, 100 * GB, 10 * GB + len(content) - 1)
+    with pytest.raises(Refused) as caught:
+        put()
+    assert "MB of them so that openpilot deletes no drives" in caught.value.answer["problem"]
+    assert list((root / "blobs").glob("*part")) == []
+    disk(monkeypatch, root, 100 * GB, 10 * GB + len(content))
+    assert put() == {"ok": True}
+    assert (root / "blobs" / digest).read_bytes() == content

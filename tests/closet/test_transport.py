@@ -13,7 +13,8 @@ import pytest
 
 from harness.closet.deadline import Deadline
 from harness.closet.emulator import write_key
-from harness.closet.transport import Connection, RemoteProcess, connect, fingerprint
+from harness.closet.remote_process import RemoteProcess
+from harness.closet.transport import Connection, connect, fingerprint
 from harness.domain import Device
 from harness.errors import DeviceTimeoutError, HostKeyError, UnreachableError
 

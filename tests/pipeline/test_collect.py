@@ -72,7 +72,6 @@ def test_traces_are_stored_and_found_again(store: Store, tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("said", "words"),
     [
-        (None, "without result.json"),
         ("", "not readable"),
         ("[]", "not readable"),
         ("{}", "not readable"),
@@ -82,8 +81,8 @@ def test_traces_are_stored_and_found_again(store: Store, tmp_path: Path) -> None
         ('{"replays": {"JOB": "done"}}', "does not mention the job"),
     ],
 )
-def test_a_result_that_is_none_is_an_error_of_every_job(store: Store, tmp_path: Path, said: Any, words: str) -> None:
-    text = said.replace("JOB", NEW.id) if said else said
+def test_a_result_that_is_none_is_an_error_of_every_job(store: Store, tmp_path: Path, said: str, words: str) -> None:
+    text = said.replace("JOB", NEW.id)
     results = list(collect(TASK, brought_back(tmp_path, text, **{NEW.id: b"n"}), store))
     assert [result.job_id for result in results] == [NEW.id, OLD.id]
     for result in results:
@@ -92,6 +91,14 @@ def test_a_result_that_is_none_is_an_error_of_every_job(store: Store, tmp_path: 
         assert result.error.kind == "DataError", "no bug of the harness: the software on trial wrote it"
         assert (result.trace_sha256, result.attempts) == ("", TRIES)
     assert stored({NEW.id: NEW}, store) == {}
+
+
+def test_a_program_that_ends_before_it_says_anything_is_one_that_crashed(store: Store, tmp_path: Path) -> None:
+    outcome = brought_back(tmp_path, None)
+    errors = [result.error for result in collect(TASK, outcome, store)]
+    assert errors == [what_failed_here(TASK, TASK.id, "mici-01", outcome.files)] * 2
+    assert errors[0] is not None
+    assert (errors[0].kind, errors[0].problem) == ("ProductCrashError", "ended itself with exit 0 and left no result")
 
 
 def test_a_trace_other_than_the_one_made_is_never_stored(store: Store, tmp_path: Path) -> None:
@@ -270,7 +277,7 @@ def test_a_trace_that_did_not_come_whole_is_tried_elsewhere_and_what_says_nothin
     error = what_failed_here(TASK, TASK.id, "mici-01", outcome.files)
     assert error is not None
     assert error.kind == "StagingFailedError"
-    for nothing in ("", "[]", '{"replays": {}}', None):
+    for nothing in ("", "[]", '{"replays": {}}'):
         outcome = brought_back(tmp_path, nothing)
         assert what_failed_here(TASK, TASK.id, "mici-01", outcome.files) is None
 

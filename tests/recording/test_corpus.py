@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 from pathlib import Path
@@ -14,6 +15,7 @@ from harness.recording.corpus_query import parse_query
 from harness.recording.corpus_readers import read_logs
 from harness.recording.corpus_rows import load_row
 from harness.recording.log_writer import write_log
+from tests.disks import fill, small_disk
 from tests.recording.made_drives import WALL_NS, drive, segment, write_drive
 
 SOFT_STATES = {0.0: "enabled", 4.0: "softDisabling", 5.0: "enabled"}
@@ -225,6 +227,29 @@ def test_progress_is_told_and_a_stopped_walk_keeps_what_it_read(tmp_path: Path, 
             corpus.index([tmp_path / "in"], workers=1, progress=stop_after_two)
         assert corpus.count() == 2
         assert corpus.index([tmp_path / "in"]).read == 2
+
+
+def test_a_full_disk_is_told_as_one_and_the_index_goes_on_when_there_is_room(tmp_path: Path):
+    drives, disk = tmp_path / "in", tmp_path / "disk"
+    write_drive(drives, seconds=0.5)
+    with small_disk(disk, 16):
+        with Corpus(disk / "corpus.db") as corpus:
+            corpus.index([drives])
+            full = fill(disk)
+            rows = corpus.find()
+            long = [(rows[0] | {"segment": f"s{n}", "car": "x" * 100_000}, ()) for n in range(20)]
+            with pytest.raises(OSError, match="No space left on device") as told:
+                corpus.add(long)
+            assert (told.value.errno, told.value.filename) == (errno.ENOSPC, str(corpus.path))
+            full.unlink()
+            corpus.add(long)
+            assert corpus.count() == 21
+        full = fill(disk)
+        with pytest.raises(OSError, match="No space left on device"):
+            Corpus(disk / "new" / "corpus.db").index([drives])
+        full.unlink()
+        with Corpus(disk / "new" / "corpus.db") as corpus:
+            assert corpus.index([drives]).segments == 1
 
 
 def test_a_folder_that_is_not_there_is_a_mistake(tmp_path: Path, db: Path):

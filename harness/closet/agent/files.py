@@ -14,9 +14,10 @@ from typing import Any
 
 from harness.closet.agent.prelude import device_root, refuse_onroad
 from harness.closet.agent.refusal import Refused, described, is_full, no_room
+from harness.closet.agent.reserve import refuse_deleting
 
 _PIECE_BYTES = 1 << 20
-_LOOK_S = 1.0  # how often it is seen whether the car was switched on
+_LOOK_S = 1.0  # how often it is seen whether the car was switched on, or its drives need the room
 
 
 def move_files(root: Path) -> None:
@@ -63,6 +64,7 @@ def _put(root: Path, digest: str, size: int, source: io.BufferedReader[io.FileIO
                     try:
                         if time.monotonic() >= look_at_s:
                             refuse_onroad(device_root())
+                            refuse_deleting(root, left + count, device_root())
                             look_at_s = time.monotonic() + _LOOK_S
                         hashed.update(buffer[:count])
                         _write_all(target, buffer[:count])

@@ -105,9 +105,9 @@ class Job:
         end_processes(self.pid, self._marker, 0.0)
 
     def remove(self) -> None:
-        """Delete the folder and free the slot."""
-        shutil.rmtree(self._folder, ignore_errors=True)
+        """Delete what it left and free the slot. The folder goes last: by it whoever is next knows of the rest."""
         clear_scratch(f"{scratch_prefix(self._root)}{self._command.name}-")
+        shutil.rmtree(self._folder, ignore_errors=True)
         self._bounds.release()
         self._lock.close()
 

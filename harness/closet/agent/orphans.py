@@ -62,8 +62,8 @@ def sweep_orphans(root: Path) -> None:
 def _end(root: Path, folder: Path) -> list[int]:
     _, survivors = end_processes(0, f"CLOSET_JOB={folder}", _GRACE_S)
     if not survivors:
-        shutil.rmtree(folder, ignore_errors=True)
         scratch = f"{scratch_prefix(root)}{folder.name}"
         clear_scratch(f"{scratch}-")
         bounds.sweep(scratch)
+        shutil.rmtree(folder, ignore_errors=True)  # last: by it whoever is next knows of the rest
     return survivors

@@ -7,6 +7,8 @@ import shutil
 from contextlib import suppress
 from pathlib import Path
 
+from harness.closet.agent.refusal import no_room
+
 # Below either, openpilot's deleter removes the oldest drive (MIN_BYTES and MIN_PERCENT, system/loggerd/deleter.py).
 DELETER_BYTES = 5 << 30
 DELETER_PERCENT = 10
@@ -30,3 +32,12 @@ def drives_reserve(root: Path, device: Path = Path("/")) -> int:
         if (device / _DRIVES).stat().st_dev != root.stat().st_dev:
             return 0
     return max(DELETER_BYTES, shutil.disk_usage(root).total * DELETER_PERCENT // 100) + MARGIN_BYTES
+
+
+def refuse_deleting(root: Path, coming_bytes: int, device: Path) -> None:
+    """Refused where what is still on its way would have openpilot delete drives: others fill the disk meanwhile."""
+    if is_emulated() or not (reserve := drives_reserve(root, device)):
+        return
+    least = reserve - MARGIN_BYTES
+    if shutil.disk_usage(root).free - coming_bytes < least:
+        raise no_room(root, coming_bytes + least, least)
