@@ -96,7 +96,9 @@ def init_data(folder: Path, programs: Path) -> None:
 
 def start(folder: Path, programs: Path, *more: str) -> subprocess.Popen[bytes]:
     """The server's process; `more` settings as NAME=VALUE."""
-    settings = ("fsync=off", f"unix_socket_directories={folder}", "max_connections=60", *more)
+    # Of shared memory in files, so that a server that is killed leaves nothing outside its folder.
+    shared = "dynamic_shared_memory_type=mmap"
+    settings = ("fsync=off", f"unix_socket_directories={folder}", "max_connections=60", shared, *more)
     command = [
         programs / "postgres",
         "-D",
