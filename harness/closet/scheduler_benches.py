@@ -204,12 +204,12 @@ class Bench:
 
     def failed_canary(self, error: ErrorDescription, *, answered: bool) -> bool:
         """Its canary did not, or `answered` wrongly; whether that is enough to quarantine it."""
-        self.turned_away = 0
-        if error.kind in _UNJUDGED:
+        if error.kind in _UNJUDGED:  # which also says nothing of whether it is driven
             self.unjudged += 1
             if self.unjudged >= _MOST_UNJUDGED:
                 self.left_alone = error
             return False
+        self.turned_away = 0
         if not answered:
             self.cut_short += 1
             if self.cut_short < _MOST_CUT_SHORT:

@@ -450,10 +450,10 @@ class World:
         elif started.work.canary and isinstance(event, WorkFailed) and event.error is DRIVES:
             run.turned_away[name] = run.turned_away.get(name, 0) + 1
             return
-        elif started.work.canary and name not in run.blocked:
-            run.unjudged.pop(name, None)
-        if started.work.canary:
+        elif started.work.canary:
             run.turned_away.pop(name, None)
+            if name not in run.blocked:
+                run.unjudged.pop(name, None)
         if isinstance(event, WorkDone):
             if started.work.canary and name not in run.blocked:
                 run.trusted.add(name)
@@ -619,6 +619,8 @@ class World:
         run.killed.add(key)
         if isinstance(because, Tick):  # no answer came in time
             run.trusted.discard(name)
+            if started.work.canary:
+                run.turned_away.pop(name, None)
         self._soon(run, WorkFailed(name, slot, epoch, KILLED), 5.0)
 
     def _judged(self, run: Run, name: str, state: Health) -> None:
