@@ -196,6 +196,14 @@ def test_a_canary_that_came_to_its_end_in_between_begins_the_count_anew() -> Non
     assert starts(driven_away(shop, 2003.0, 29)) == [(CANARY, "d0", 0, 61)]
 
 
+def test_a_lost_lease_in_between_does_not_begin_it_anew() -> None:
+    shop = shop_of([work("a")])
+    driven_away(shop, 0.0, 29)
+    shop.failed("d0", 0, 30, STALE, 2000.0)
+    shop.tell(Tick(), 2062.0)
+    assert finishes(driven_away(shop, 2070.0, 1)).keys() == {"a"}
+
+
 def test_a_canary_that_was_not_judged_is_tried_again_then_the_device_is_left_alone() -> None:
     shop = shop_of([work("a")])
     for epoch in (1, 2):
