@@ -204,6 +204,7 @@ def test_a_worker_killed_from_outside_is_tried_elsewhere(bench: Bench, devices) 
     [
         ("raise RuntimeError('ours')", "ClosetError", "exit 1 and no result: RuntimeError: ours"),
         ("import not_there_at_all", "DeviceUnhealthyError", "not_there_at_all"),
+        ("import os; os._exit(7)", "ProductCrashError", "ended itself with exit 7"),
         ("open('out/result.json', 'w').write('{}'); raise SystemExit(3)", None, ""),
     ],
 )
