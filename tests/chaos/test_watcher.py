@@ -15,9 +15,10 @@ from tests.chaos.workers import eventually
 
 _RUNNER = """
 import os, signal, subprocess, sys, time
+from harness.closet.agent.selfcheck import scratch_prefix
 from tests.chaos.link import Loop
 from tests.chaos.watcher import watched_folder
-from tests.chaos.workers import EmulatedWorker
+from tests.chaos.workers import SCRATCH, EmulatedWorker
 
 with watched_folder() as folder, Loop() as loop:
     worker = EmulatedWorker("emulated-01", folder / "emulated-01", loop)
@@ -26,7 +27,9 @@ with watched_folder() as folder, Loop() as loop:
     sleeps = "import os, time; os.fork(); time.sleep(600)"
     drive = subprocess.Popen([sys.executable, "-c", sleeps, str(folder / "order.json")], start_new_session=True)
     os.kill(drive.pid, signal.SIGSTOP)
-    print(folder, worker.process.pid, drive.pid, flush=True)
+    scratch = SCRATCH[0] / f"{scratch_prefix(worker.work_folder)}x-0-1-chaos"
+    scratch.touch()
+    print(folder, scratch, worker.process.pid, drive.pid, flush=True)
     time.sleep(600)
 """
 
@@ -37,12 +40,13 @@ def test_a_killed_runner_leaves_nothing() -> None:
     runner = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True)
     assert runner.stdout is not None
     with runner.stdout:
-        folder, *pids = runner.stdout.readline().split()
+        folder, scratch, *pids = runner.stdout.readline().split()
     assert len(pids) == 2
     runner.send_signal(signal.SIGKILL)
     runner.wait()
     assert eventually(lambda: all(state(int(pid)) in {"", "Z"} for pid in pids), 60.0)
     assert eventually(lambda: not Path(folder).exists(), 60.0)
+    assert not Path(scratch).exists()
 
 
 def test_what_was_played_is_kept_for_this_code_alone(tmp_path: Path) -> None:

@@ -18,6 +18,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from harness.closet.agent.scratch import clear_scratch
+from harness.closet.agent.selfcheck import scratch_prefix
 from tests.chaos.processes import families, mentioning, tell
 
 _ROOT = Path(__file__).parents[2]
@@ -48,13 +50,15 @@ def watched_folder() -> Iterator[Path]:
 
 
 def tidy_up(folder: str) -> list[int]:
-    """Kill what mentions the folder until nothing does, and remove it; the processes that were there."""
+    """Kill what mentions the folder until nothing does; remove it, and what its workers' jobs left. Those processes."""
     found: list[int] = []
     until = time.monotonic() + _PATIENCE_S
     while (left := families(mentioning(f"{folder}/"))) and time.monotonic() < until:
         found += [pid for pid in left if pid not in found]
         tell(left, signal.SIGKILL)
         time.sleep(0.05)
+    for disk in Path(folder).glob("*/disk"):  # a worker's, whose jobs may have left temporary files elsewhere
+        clear_scratch(scratch_prefix(disk / "closet"))
     shutil.rmtree(folder, ignore_errors=True)
     return found
 
