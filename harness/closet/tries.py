@@ -25,8 +25,8 @@ Judge: TypeAlias = Callable[[Work, str, Mapping[str, Path]], ErrorDescription | 
 class Tries:
     """Of one run. Times are seconds since `began_s` on the monotonic clock, except in what the shelf remembers.
 
-    `tell` hears what came of each try, from its thread; a lost device is told at most `loss_known_s` after it is known
-    to be one, so that the scheduler hears of the loss first and does not give it the same work again.
+    `tell` hears what came of each try, from its thread. One that lost its device is told once the device is declared
+    down, or `loss_known_s` later: so the scheduler hears of the loss first, and does not give it the same work again.
     """
 
     def __init__(

@@ -46,7 +46,8 @@ def open_index(path: Path) -> sqlite3.Connection:
         path.replace(path.with_name(f"{path.name}.damaged"))
         for suffix in ("-wal", "-shm"):
             path.with_name(path.name + suffix).unlink(missing_ok=True)
-        return _opened(path)
+        with full_disk(path):
+            return _opened(path)
 
 
 @contextmanager

@@ -126,7 +126,7 @@ def _scenario_rows(value: dict[str, Any]) -> list[tuple[str, str, str, str]]:
         ("leaked processes", (": process", "job's process")),
         (
             "files, folders, slots and leases left",
-            ("half a file", "job folder", "is held", "lease left", "holder left"),
+            ("half a file", "job folder", "temporary file", "is held", "lease left", "holder left"),
         ),
         ("stores that do not verify", ("does not verify",)),
         ("stalls", ("stalled", "died")),

@@ -14,6 +14,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from pathlib import Path
 
+from harness.closet.agent.scratch import clear_scratch
 from harness.closet.agent.selfcheck import scratch_prefix
 from harness.closet.emulator import write_key
 from harness.domain import Device, DeviceKind
@@ -141,9 +142,7 @@ class Worker(ABC):
         """As good as new, and well-behaved."""
         self.link.reset()
         self.crooked.behave()
-        for place in SCRATCH:
-            for path in place.glob(f"{scratch_prefix(self.work_folder)}*"):
-                path.unlink()
+        clear_scratch(scratch_prefix(self.work_folder))
         shutil.rmtree(self.folder / "disk", ignore_errors=True)
         self.work_folder.parent.mkdir(parents=True)
 

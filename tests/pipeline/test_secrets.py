@@ -54,6 +54,10 @@ if {end!r} == "crash":
     os.kill(os.getpid(), signal.SIGSEGV)
 if {end!r} == "no result":
     sys.exit(3)
+if {end!r} == "exit":
+    os._exit(7)
+if {end!r} == "silence":
+    os._exit(0)
 error = {{"kind": "DataError", "problem": said, "where": said, "remedy": said}}
 measured = {{said: 1.0, {planted!r}: 2.0}}
 replays = {{entry["job"]: {{"error": error, "measurements": measured}} for entry in job["replays"]}}
@@ -75,7 +79,7 @@ def telltale(device: Device, folder: Path, key: Path, *, end: str) -> Device:
     return replace(device, python=str(python))
 
 
-@pytest.mark.parametrize("end", ["crash", "result", "no result"])
+@pytest.mark.parametrize("end", ["crash", "result", "no result", "exit", "silence"])
 def test_no_secret_is_kept_or_shown(tmp_path: Path, tiny_demo: Demo, monkeypatch: pytest.MonkeyPatch, end: str) -> None:
     for name, value in PLANTED.items():
         monkeypatch.setenv(name, value)
@@ -95,7 +99,7 @@ def test_no_secret_is_kept_or_shown(tmp_path: Path, tiny_demo: Demo, monkeypatch
         record = execute_run(request, prepared, store, folder=folder, observer=watch, stop=threading.Event())
         watch.show_verdicts(record)
     (result,) = record.results
-    assert result.verdict is (Verdict.FAIL if end == "crash" else Verdict.ERROR)
+    assert result.verdict is (Verdict.FAIL if end in {"crash", "exit", "silence"} else Verdict.ERROR)
     assert REDACTED in (folder / RECORD).read_text()
     assert REDACTED in (folder / JUNIT).read_text()
     assert REDACTED in (folder / SUMMARY).read_text()

@@ -245,8 +245,8 @@ def test_a_full_disk_is_told_as_one_and_the_index_goes_on_when_there_is_room(tmp
             corpus.add(long)
             assert corpus.count() == 21
         full = fill(disk)
-        with pytest.raises(OSError, match="No space left on device"):
-            Corpus(disk / "new" / "corpus.db").index([drives])
+        with pytest.raises(OSError, match="No space left on device"), Corpus(disk / "new" / "corpus.db") as corpus:
+            corpus.index([drives])
         full.unlink()
         with Corpus(disk / "new" / "corpus.db") as corpus:
             assert corpus.index([drives]).segments == 1

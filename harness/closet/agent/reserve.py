@@ -19,14 +19,14 @@ _PARAMS = "data/params/d"
 _DRIVES = "data/media/0/realdata"
 
 
-def is_emulated() -> bool:
+def _is_emulated() -> bool:
     """Whether this device has a system of its own making, and its disk is its host's."""
     return bool(os.environ.get("CLOSET_DEVICE_ROOT"))
 
 
 def drives_reserve(root: Path, device: Path = Path("/")) -> int:
     """Bytes that stay free on the disk of `root`; 0 when it is no comma device's, or its drives lie on another disk."""
-    if not (device / _PARAMS).is_dir():
+    if _is_emulated() or not (device / _PARAMS).is_dir():
         return 0
     with suppress(OSError):  # no drive was recorded yet: they will lie on that disk
         if (device / _DRIVES).stat().st_dev != root.stat().st_dev:
@@ -36,7 +36,8 @@ def drives_reserve(root: Path, device: Path = Path("/")) -> int:
 
 def refuse_deleting(root: Path, coming_bytes: int, device: Path) -> None:
     """Refused where what is still on its way would have openpilot delete drives: others fill the disk meanwhile."""
-    if is_emulated() or not (reserve := drives_reserve(root, device)):
+    reserve = drives_reserve(root, device)
+    if not reserve:
         return
     least = reserve - MARGIN_BYTES
     if shutil.disk_usage(root).free - coming_bytes < least:

@@ -29,7 +29,7 @@ from harness.closet.agent.orphans import end_orphan, slot_state, sweep_orphans
 from harness.closet.agent.prelude import device_root, onroad, prelude, refusal, refuse_onroad
 from harness.closet.agent.refusal import Refused, described
 from harness.closet.agent.removal import FOLDERS
-from harness.closet.agent.reserve import drives_reserve, is_emulated
+from harness.closet.agent.reserve import drives_reserve
 from harness.closet.agent.selfcheck import scratch_prefix, selfcheck
 
 _BEAT_S = 1.0
@@ -45,7 +45,7 @@ class Server:
             (root / name).mkdir(parents=True, exist_ok=True)
             (root / name).chmod(0o700)  # nobody else's, whatever the umask was when it was made
         self._device = device_root()
-        self._for_drives_bytes = 0 if is_emulated() else drives_reserve(root, self._device)
+        self._for_drives_bytes = drives_reserve(root, self._device)
         self._cache = Cache(root, cache_bytes, self._for_drives_bytes)
         self._jobs: dict[str, Job] = {}
         self._ending = False
