@@ -16,7 +16,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
-from harness.closet.answers import count, plain_text
+from harness.closet.answers import count, told_words
 from harness.closet.work import (
     DeviceConnected,
     DeviceLost,
@@ -29,7 +29,6 @@ from harness.closet.work import (
     StagingProgress,
 )
 from harness.pipeline.events import Judged, NotArchived, Planned, Repeating, RunEvent
-from harness.redaction import known_secrets, redact
 from harness.report import trial_rows
 from harness.verdict import JobResult, RunRecord, Verdict
 
@@ -62,7 +61,6 @@ class Watch:
 
     def __init__(self, console: Console) -> None:
         self._console = console
-        self._known = known_secrets()
         self._lock = threading.Lock()
         self._benches: dict[str, _Bench] = {}
         self._segments: dict[str, str] = {}
@@ -142,11 +140,11 @@ class Watch:
             case DeviceConnected(device=device):
                 self._benches.setdefault(device, _Bench()).state = "idle"
             case DeviceLost(device=device, error=error):
-                words = self._words(error.problem)
+                words = told_words(error.problem, _LONGEST_WORDS)
                 self._benches.setdefault(device, _Bench()).state = f"lost: {words}"
                 self._console.print(Text.assemble(("lost", "yellow"), f"  {device}: {words}"), soft_wrap=True)
             case HealthChanged(device=device, state=state, reason=reason):
-                line = Text.assemble((f"{state}", "cyan"), f"  {device}: {self._words(reason)}")
+                line = Text.assemble((f"{state}", "cyan"), f"  {device}: {told_words(reason, _LONGEST_WORDS)}")
                 self._console.print(line, soft_wrap=True)
             case StagingProgress(work_id=work, device=device, sent_bytes=sent, total_bytes=total):
                 bench = self._benches.setdefault(device, _Bench())
@@ -165,10 +163,6 @@ class Watch:
                 self._frames_of_ended += bench.frames_total if error is None else 0
                 self._tasks_done += error is None and work in self._segments
                 bench.state, bench.segment, bench.began_s = "idle", "", 0.0
-
-    def _words(self, said: str) -> str:
-        """What may be from a device, as it is shown."""
-        return plain_text(redact(said, self._known), _LONGEST_WORDS)
 
     def _shelf(self, words: str, left_s: float | None = None) -> None:
         """About the database that says who has which device."""

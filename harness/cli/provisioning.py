@@ -152,7 +152,8 @@ def provision(
     with open_shelf(closet_home(), load_fleet(devices_file)) as shelf:
         health = shelf.health(name).state
     well = not done.made and health is Health.HEALTHY
-    made = f"ready, {done.staged_bytes / 1e6:.0f} MB sent" if done.made else "nothing to do" if well else f"is {health}"
+    before = "nothing to do" if well else f"is {health}"
+    made = f"ready, {done.staged_bytes / 1e6:.0f} MB sent" if done.made else before
     click.echo(f"{name}: {made}; {done.python} on Python {done.version}")
     return ExitCode.GATE_OPEN if well else int(context.invoke(check, names=(name,), devices_file=devices_file))
 

@@ -25,6 +25,7 @@ from harness.closet.agent.job import result_files
 from harness.closet.agent.orphans import end_orphan, sweep_orphans
 from harness.closet.agent.processes import end_processes, members
 from harness.closet.agent.refusal import Refused
+from harness.closet.agent.selfcheck import scratch_prefix
 from harness.closet.agent.server import Server
 from harness.closet.code_bundle import agent_bundle
 from tests.closet.conftest import alive, eventually, processes_with
@@ -614,3 +615,24 @@ def test_a_blob_that_breaks_off_leaves_nothing(root: Path) -> None:
     out, status = move(root, header(put="0" * 64, size=1000) + b"only this")
     assert (out, status) == (b"", 1)
     assert names(root / "blobs") == []
+
+
+def test_an_agent_killed_as_it_tidies_up_leaves_what_the_next_one_finds(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("jobs", "slots"):
+        (root / name).mkdir(parents=True)
+    folder, scratch = root / "jobs" / "gone-0-1", Path("/dev/shm", f"{scratch_prefix(root)}gone-0-1-x")  # noqa: S108
+    folder.mkdir()
+    scratch.touch()
+
+    def killed(*_: object, **__: object) -> None:
+        raise SystemExit
+
+    monkeypatch.setattr(orphans.shutil, "rmtree", killed)
+    with pytest.raises(SystemExit):
+        sweep_orphans(root)
+    assert (folder.is_dir(), scratch.exists()) == (True, False), "the folder is how the rest is known of"
+    monkeypatch.undo()
+    sweep_orphans(root)
+    assert not folder.exists()
