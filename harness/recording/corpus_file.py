@@ -14,10 +14,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from harness.errors import DataError
+from harness.rebuildable import open_rebuildable
 from harness.recording.corpus_columns import COLUMNS
 
 _FORMAT = 1
-_WAIT_S = 30.0
 _DISABLING_COLUMNS = "segment_id INTEGER, type TEXT, name TEXT, start_s REAL, end_s REAL, engaged INTEGER, outcome TEXT"
 _TABLES = (
     "CREATE TABLE segments (id INTEGER PRIMARY KEY, "
@@ -33,21 +33,17 @@ _TABLES = (
 def open_index(path: Path) -> sqlite3.Connection:
     """The index at `path`, made where there is none. DataError when it cannot be; a full disk as in `full_disk`."""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
         with full_disk(path):
-            return _opened(path)
-    except sqlite3.OperationalError as error:
+            connection = open_rebuildable(path, _prepare)
+    except sqlite3.Error as error:
         raise DataError(f"cannot be used: {error}", where=str(path), remedy="is CLOSET_HOME writable?") from error
     except OSError as error:
         if error.errno == errno.ENOSPC:
             raise
         raise DataError(f"cannot be made: {error.strerror}", where=str(path)) from error
-    except sqlite3.DatabaseError:
-        path.replace(path.with_name(f"{path.name}.damaged"))
-        for suffix in ("-wal", "-shm"):
-            path.with_name(path.name + suffix).unlink(missing_ok=True)
-        with full_disk(path):
-            return _opened(path)
+    connection.execute("PRAGMA mmap_size = 1073741824")
+    connection.isolation_level = "DEFERRED"  # a block of several statements is kept whole or not at all
+    return connection
 
 
 @contextmanager
@@ -62,25 +58,14 @@ def full_disk(path: Path) -> Iterator[None]:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path)) from error
 
 
-def _opened(path: Path) -> sqlite3.Connection:
-    connection = sqlite3.connect(path, timeout=_WAIT_S)
-    try:
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = NORMAL")
-        connection.execute("PRAGMA mmap_size = 1073741824")
-        with connection:
-            connection.execute("BEGIN IMMEDIATE")
-            made = json.dumps([_FORMAT, *_TABLES])
-            connection.execute("CREATE TABLE IF NOT EXISTS about (made TEXT NOT NULL)")
-            row = connection.execute("SELECT made FROM about").fetchone()
-            if row is None or row[0] != made:
-                for table in ("segments", "stamps", "disablings"):
-                    connection.execute(f"DROP TABLE IF EXISTS {table}")
-                for statement in _TABLES:
-                    connection.execute(statement)
-                connection.execute("DELETE FROM about")
-                connection.execute("INSERT INTO about VALUES (?)", (made,))
-    except sqlite3.Error:
-        connection.close()
-        raise
-    return connection
+def _prepare(connection: sqlite3.Connection) -> None:
+    made = json.dumps([_FORMAT, *_TABLES])
+    connection.execute("CREATE TABLE IF NOT EXISTS about (made TEXT NOT NULL)")
+    row = connection.execute("SELECT made FROM about").fetchone()
+    if row is None or row[0] != made:
+        for table in ("segments", "stamps", "disablings"):
+            connection.execute(f"DROP TABLE IF EXISTS {table}")
+        for statement in _TABLES:
+            connection.execute(statement)
+        connection.execute("DELETE FROM about")
+        connection.execute("INSERT INTO about VALUES (?)", (made,))

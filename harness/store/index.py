@@ -19,6 +19,7 @@ from pydantic import TypeAdapter, ValidationError
 from harness.domain import Blob, canonical_json
 from harness.errors import DataError
 from harness.files import file_sha256
+from harness.rebuildable import open_rebuildable
 from harness.verdict import CheckResult, Confirmation
 
 _VERSION = 1
@@ -30,7 +31,6 @@ _TABLES = (
     "CREATE TABLE IF NOT EXISTS digests (path TEXT PRIMARY KEY, stat TEXT NOT NULL, sha256 TEXT NOT NULL)",
 )
 _CHECKS = TypeAdapter(tuple[CheckResult, ...])
-_WAIT_S = 30.0
 # A file written this recently may be written again within the same time stamp; its digest is not kept.
 _SETTLED_NS = 2_000_000_000
 
@@ -65,16 +65,10 @@ class Index:
         self.path = path
         self._settled_ns = settled_ns
         self._lock = threading.Lock()
-        path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            self._connection = self._open()
-        except sqlite3.OperationalError as error:
+            self._connection = open_rebuildable(path, _prepare)
+        except sqlite3.Error as error:
             raise self._failed(error) from error
-        except sqlite3.DatabaseError:
-            path.replace(path.with_name(f"{path.name}.damaged"))
-            for suffix in ("-wal", "-shm"):
-                path.with_name(path.name + suffix).unlink(missing_ok=True)
-            self._connection = self._open()
 
     def close(self) -> None:
         """Let go of the file."""
@@ -145,22 +139,6 @@ class Index:
             self._write("INSERT OR REPLACE INTO digests VALUES (?, ?, ?)", str(path), stat, digest)
         return Blob(digest, before.st_size)
 
-    def _open(self) -> sqlite3.Connection:
-        connection = sqlite3.connect(self.path, timeout=_WAIT_S, isolation_level=None, check_same_thread=False)
-        try:
-            (version,) = connection.execute("PRAGMA user_version").fetchone()
-            if version not in {0, _VERSION}:
-                raise sqlite3.DatabaseError(f"version {version} of this program's tables is not known")
-            connection.execute("PRAGMA journal_mode = WAL")
-            connection.execute("PRAGMA synchronous = NORMAL")
-            for table in _TABLES:
-                connection.execute(table)
-            connection.execute(f"PRAGMA user_version = {_VERSION}")
-        except sqlite3.Error:
-            connection.close()
-            raise
-        return connection
-
     def _write(self, statement: str, *values: str | bytes) -> None:
         try:
             with self._lock:
@@ -182,3 +160,12 @@ class Index:
             where=str(self.path),
             remedy="free space, or delete the file: what it holds is worked out again",
         )
+
+
+def _prepare(connection: sqlite3.Connection) -> None:
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    if version not in {0, _VERSION}:
+        raise sqlite3.DatabaseError(f"version {version} of this program's tables is not known")
+    for table in _TABLES:
+        connection.execute(table)
+    connection.execute(f"PRAGMA user_version = {_VERSION}")

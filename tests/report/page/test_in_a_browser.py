@@ -54,7 +54,8 @@ def test_a_film_that_is_there_before_the_script_follows_the_cursor_too(made_page
     page.route("**/segment.js", hold)
     link = segment_link(made_page.folder.as_uri(), made_page.run.segment, made_page.run.frames[60])
     page.goto(link, wait_until="commit")
-    page.wait_for_function("document.querySelector('#video')?.readyState > 0")
+    # A function, which is looked at once: the page's policy forbids that text is evaluated again and again.
+    page.wait_for_function("() => document.querySelector('#video')?.readyState > 0")
     held[0].continue_()
     page.wait_for_selector("html[data-ready]")
     page.wait_for_function(
