@@ -18,7 +18,7 @@ suite: real
 routes: [routes]
 replayers:
   driving_model:
-    options: {frames: 120}
+    options: {frames: 60}
     checks:
       pictures: {channels: [pictures.*, vEgo, frameDropPerc]}
       action: {channels: [action.*]}
@@ -29,7 +29,7 @@ suite: monitoring
 routes: [routes]
 replayers:
   driver_monitoring:
-    options: {camera: dcamera, frames: 100}
+    options: {camera: dcamera, frames: 30}
     checks:
       face: {channels: [face*]}
       eyes: {channels: ["*Eye*", "*Blink*"]}
@@ -52,7 +52,7 @@ def test_a_comma2k19_minute_from_import_to_junit(
     (segment,) = (shared_data / "comma2k19").glob("*/*/*/")
     assert closet("routes", "import", shared_data / "comma2k19", "--to", "routes") == 0
     (recording,) = (tmp_path / "routes").iterdir()
-    draw_camera(recording, segment, moving=120)  # as many as the suite replays
+    draw_camera(recording, segment, moving=60)  # as many as the suite replays
     (tmp_path / "suite.yaml").write_text(DRIVING)
     release = ("--baseline", tiny_demo.models["release"])
     same = closet("run", "suite.yaml", *release, "--candidate", tiny_demo.models["reexport"], "--junit", "same.xml")

@@ -29,7 +29,7 @@ INNER = {
 }
 TESTS = {
     "CLOSET_SHARED_DATA": "Where tests find real public data; without it they are skipped, visibly.",
-    "CLOSET_TEST_WORKERS": "How many processes `ci/test` uses. Default: one a core.",
+    "CLOSET_TEST_WORKERS": "How many processes `ci/test` uses. Default: one more than there are cores.",
     "CLOSET_CHAOS_BOXES": "`1`: the chaos suite uses OpenSSH in namespaces where it may. `ci/chaos` sets it.",
     "CLOSET_FUZZ_EXAMPLES": "How many requests an operation of the JSON API is fuzzed with. `ci/fuzz` sets it.",
     "CLOSET_SIMULATIONS": "How many random closets the scheduler is simulated in. `ci/chaos` sets it.",

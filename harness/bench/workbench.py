@@ -38,6 +38,7 @@ class Scale:
     replay_goes: int = 2
     staging_goes: int = 3
     judged_segments: int = 5000
+    corpus_rows: int = 100_000
     page_jobs: int = 500
     dashboard_runs: int = 10_000
     dashboard_jobs: int = 200

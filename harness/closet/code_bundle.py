@@ -11,7 +11,17 @@ from pathlib import Path
 import harness
 from harness.domain import Blob
 
-_TRAVELS = ("__init__.py", "errors.py", "domain", "files.py", "rebuildable.py", "array_header.py", "trace.py", "recording", "replay")
+_TRAVELS = (
+    "__init__.py",
+    "errors.py",
+    "domain",
+    "files.py",
+    "rebuildable.py",
+    "array_header.py",
+    "trace.py",
+    "recording",
+    "replay",
+)
 _AGENT = ("__init__.py", "closet/__init__.py", "closet/agent")
 _MAIN = "from harness.closet.agent.main import main\nmain()\n"
 

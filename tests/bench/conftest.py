@@ -26,6 +26,7 @@ TINY = Scale(
     dashboard_goes=1,
     page_jobs=20,
     judged_segments=50,
+    corpus_rows=2_000,
 )
 
 

@@ -1,4 +1,4 @@
-"""A closet to give commands to: its own home, a suite over the tiny demo, two emulated workers."""
+"""A closet to give commands to: its own home, a suite over the tiny demo, one emulated worker."""
 
 from __future__ import annotations
 
@@ -51,4 +51,6 @@ def desk(tmp_path: Path, tiny_demo: Demo, monkeypatch: pytest.MonkeyPatch, capsy
     monkeypatch.delenv("CLOSET_HOME", raising=False)
     suite = tmp_path / "suite.yaml"
     suite.write_text(SUITE.format(routes=tiny_demo.routes_folder, frames=80))
+    # One, where a closet without this file would start two: each costs half a second before it does anything.
+    (tmp_path / "devices.yaml").write_text("devices: {emulated: 1}\n")
     return Desk(tmp_path, tiny_demo, suite, capsys)

@@ -68,7 +68,7 @@ def test_the_command_line_shows_progress_and_help(tmp_path: Path) -> None:
     built = run(
         str(tmp_path / "out"),
         "--seconds",
-        "0.3",
+        "0.1",
         "--segments",
         "1",
         "--routes",

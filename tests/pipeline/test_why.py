@@ -15,6 +15,7 @@ from fixtures.make import Demo
 from harness.compare.causes import BASELINE, CANDIDATE, attribute, hold_swap
 from harness.compare.growth import find_growth
 from harness.compare.motion import find_motion
+from harness.config import Fleet
 from harness.errors import DeviceError
 from harness.explanation import Cause, Course, Explained, Explanation, Swap
 from harness.pipeline import execute_run, prepare
@@ -56,7 +57,7 @@ class Lab:
         (self.folder / name).mkdir()
         return execute_run(
             request,
-            prepare(request, self.store),
+            replace(prepare(request, self.store), fleet=Fleet((), 1)),
             self.store,
             folder=self.folder / name,
             observer=ignore,
