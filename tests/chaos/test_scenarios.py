@@ -10,7 +10,7 @@ import pytest
 from tests.chaos.faults import Kind, Scenario, Setting, scenario
 from tests.chaos.scenario import Floor
 
-SEEDS = (26, 83, 294, 1049, 4218, 2104, 4561, 939, 1034, 2357, 1405, 1195)
+SEEDS = (26, 43, 129, 139, 246, 269, 341)
 
 
 def play(floor: Floor, planned: Scenario) -> None:
