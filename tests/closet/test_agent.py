@@ -38,7 +38,8 @@ class Agent:
 
     def __init__(self, root: Path, *options: str, environment: dict[str, str] | None = None) -> None:
         program = root.parent / "agent.pyz"
-        program.write_bytes(agent_bundle())
+        if not program.exists():  # another agent may be loading it just now
+            program.write_bytes(agent_bundle())
         self.root = root
         self.process = subprocess.Popen(
             [sys.executable, "-I", str(program), "serve", "--root", str(root), *options],
