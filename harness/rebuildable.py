@@ -16,14 +16,14 @@ def open_rebuildable(path: Path, prepare: Callable[[sqlite3.Connection], None]) 
 
     What is no database, or one of which `prepare` says so by a sqlite3.DatabaseError, is set aside as `….damaged`.
     Every statement is a transaction of its own unless the caller begins one. Raises sqlite3.OperationalError when the
-    file cannot be used (no room, no rights, locked for half a minute) and OSError when its folder cannot be made.
+    file cannot be used (no room, no rights, locked for a minute at most) and OSError when its folder cannot be made.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
         return _when_free(path, prepare)
-    except sqlite3.OperationalError:
-        raise
-    except sqlite3.DatabaseError:
+    except sqlite3.DatabaseError as error:
+        if isinstance(error, sqlite3.OperationalError) and _code(error) is not None:
+            raise
         path.replace(path.with_name(f"{path.name}.damaged"))
         for suffix in ("-wal", "-shm"):
             path.with_name(path.name + suffix).unlink(missing_ok=True)
@@ -38,7 +38,8 @@ def _when_free(path: Path, prepare: Callable[[sqlite3.Connection], None]) -> sql
         try:
             return _opened(path, prepare)
         except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > give_up_s:
+            code = _code(error)
+            if code is None or code & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > give_up_s:
                 raise
         time.sleep(_PAUSE_S)
 
@@ -51,7 +52,12 @@ def _opened(path: Path, prepare: Callable[[sqlite3.Connection], None]) -> sqlite
         with connection:
             connection.execute("BEGIN IMMEDIATE")
             prepare(connection)
-    except sqlite3.Error:
+    except BaseException:
         connection.close()
         raise
     return connection
+
+
+def _code(error: sqlite3.Error) -> int | None:
+    """What SQLite says went wrong; None where Python could not make sense of a value, as of text that is no UTF-8."""
+    return getattr(error, "sqlite_errorcode", None)

@@ -12,6 +12,7 @@ from fixtures.make import Demo
 from harness.cli import main
 from harness.errors import ExitCode
 from harness.pipeline.runs import find_run, load_run
+from harness.recording.video import open_video
 
 DRIVING = """\
 suite: real
@@ -52,7 +53,10 @@ def test_a_comma2k19_minute_from_import_to_junit(
     (segment,) = (shared_data / "comma2k19").glob("*/*/*/")
     assert closet("routes", "import", shared_data / "comma2k19", "--to", "routes") == 0
     (recording,) = (tmp_path / "routes").iterdir()
-    draw_camera(recording, segment, moving=60)  # as many as the suite replays
+    video = open_video(draw_camera(recording, segment, moving=60))  # as many as the suite replays
+    assert video.frame_count == 1200, "the coded group that comes again is as good as pictures"
+    still = video.picture(95).y.copy()
+    assert (video.picture(1175).y == still).all()
     (tmp_path / "suite.yaml").write_text(DRIVING)
     release = ("--baseline", tiny_demo.models["release"])
     same = closet("run", "suite.yaml", *release, "--candidate", tiny_demo.models["reexport"], "--junit", "same.xml")

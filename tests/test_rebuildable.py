@@ -13,6 +13,7 @@ import pytest
 from harness.rebuildable import open_rebuildable
 
 FILES, PROCESSES = 60, 4
+DEADLINE_S = 120.0
 
 
 def prepare(connection: sqlite3.Connection) -> None:
@@ -34,17 +35,18 @@ def make_all(folder: Path, barrier: Barrier, told: Connection) -> None:
 
 def test_several_processes_may_make_one_file_at_the_same_moment(tmp_path: Path) -> None:
     context = multiprocessing.get_context("spawn")
-    barrier, (ours, theirs) = context.Barrier(PROCESSES), context.Pipe(duplex=False)
+    barrier, (ours, theirs) = context.Barrier(PROCESSES, timeout=DEADLINE_S), context.Pipe(duplex=False)
     processes = [context.Process(target=make_all, args=(tmp_path, barrier, theirs)) for _ in range(PROCESSES)]
     for process in processes:
         process.start()
     ended, wrong = 0, list[str]()
     while ended < PROCESSES:
+        assert ours.poll(DEADLINE_S), "a process ended without a word"
         said = ours.recv()
         ended += said is None
         wrong += [said] if said else []
     for process in processes:
-        process.join()
+        process.join(DEADLINE_S)
     assert wrong == []
     for number in range(FILES):
         with sqlite3.connect(tmp_path / f"{number}.db") as connection:
@@ -82,6 +84,21 @@ def test_tables_that_are_refused_are_set_aside_and_nothing_of_them_is_kept(tmp_p
     with sqlite3.connect(path.with_name("some.db.damaged")) as old:
         assert old.execute("SELECT number FROM told").fetchone() == (7,)
     old.close()
+
+
+def test_a_text_that_is_none_is_damage(tmp_path: Path) -> None:
+    path = tmp_path / "some.db"
+    with sqlite3.connect(path) as connection:
+        connection.execute("CREATE TABLE told (number INTEGER)")
+        connection.execute("INSERT INTO told VALUES (CAST(X'ff' AS TEXT))")
+    connection.close()
+
+    def read(connection: sqlite3.Connection) -> None:
+        prepare(connection)
+        connection.execute("SELECT number FROM told").fetchall()
+
+    open_rebuildable(path, read).close()
+    assert path.with_name("some.db.damaged").is_file()
 
 
 def test_a_place_that_cannot_be_written_is_told_and_left(tmp_path: Path) -> None:

@@ -53,7 +53,7 @@ def full_disk(path: Path) -> Iterator[None]:
         yield
     except sqlite3.OperationalError as error:
         # The second: no room for the index of its log, which is a file of its own (https://sqlite.org/rescode.html).
-        if error.sqlite_errorcode not in {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_SHMSIZE}:
+        if getattr(error, "sqlite_errorcode", None) not in {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_SHMSIZE}:
             raise
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path)) from error
 
