@@ -18,7 +18,7 @@ from typing import Protocol
 from harness.domain import Check, Device, ReplayJob, Task, Trial, json_digest
 from harness.errors import ErrorDescription
 from harness.pipeline.collect import Replayed
-from harness.pipeline.confirmation import conclude
+from harness.pipeline.confirmation import by_device, conclude
 from harness.pipeline.judgement import REPLAY_CHECK, judge_trial
 from harness.store import Store
 from harness.store.index import Repeats
@@ -181,11 +181,11 @@ class Confirmer:
         )
 
     def _concluded(self, case: _Case) -> JobResult:
-        case.confirmations.sort(key=lambda repeat: repeat.device not in case.first)
+        repeats = by_device(case.first, case.confirmations)
         told = conclude(
             case.result.blocked_checks,
             case.first,
-            case.confirmations,
+            repeats,
             kind=case.trial.device_kind,
             alone=len(case.able) == 1,
         )
@@ -194,7 +194,6 @@ class Confirmer:
         if told.verdict is Verdict.ERROR:
             for job in case.trial.jobs:
                 self._store.forget_trace(job.id)
-        repeats = tuple(case.confirmations)
         if told.settled and case.result.candidate_trace:
             key = _key(case.trial, case.result, alone=len(case.able) == 1)
             self._store.remember_repeats(key, Repeats(self._run, told.words, repeats))

@@ -35,6 +35,12 @@ class Conclusion:
     settled: bool = False
 
 
+def by_device(first: Sequence[str], repeats: Sequence[Confirmation]) -> tuple[Confirmation, ...]:
+    """The repeats, those where it was seen `first` in that order, then others: whichever happened to end first."""
+    places = {name: place for place, name in enumerate(first)}
+    return tuple(sorted(repeats, key=lambda repeat: places.get(repeat.device, len(places))))
+
+
 def conclude(
     blocked: Sequence[str], first: Sequence[str], repeats: Sequence[Confirmation], *, kind: str, alone: bool
 ) -> Conclusion:
@@ -94,7 +100,8 @@ def _blame(check: str, first: Sequence[str], told: Sequence[Confirmation], lost:
     missing = [repeat.device for repeat in told if check not in repeat.blocked]
     if showing and not missing:
         return Blame.PRODUCT
-    if set(missing) & set(first):
+    # Where the sides were made on two devices, one that shows it again alone is the odd one, whichever made which.
+    if set(missing) & set(first) and not set(showing) & set(first):
         return Blame.CHANCE
     if showing:
         return Blame.DEVICE

@@ -79,8 +79,8 @@ def devices_of(result: JobResult) -> str:
 
 def _places(ran: list[str], again: list[str]) -> str:
     """`there and on mici-03`, `on mici-01 and mici-03`."""
-    there = ["there"] if again[0] in ran[-1:] else []
-    others = [name for name in again if not there or name != again[0]]
+    there = ["there"] if ran and ran[-1] in again else []
+    others = [name for name in again if not there or name != ran[-1]]
     return " and ".join([*there, *([f"on {' and '.join(others)}"] if others else [])])
 
 

@@ -7,7 +7,7 @@ import itertools
 import pytest
 
 from harness.errors import ErrorDescription
-from harness.pipeline.confirmation import Conclusion, conclude
+from harness.pipeline.confirmation import Conclusion, by_device, conclude
 from harness.verdict import Blame, Confirmation, Verdict
 
 GONE = ErrorDescription("UnreachableError", "no answer")
@@ -73,6 +73,34 @@ def test_a_stored_trace_of_which_nobody_knows_the_maker(
 ) -> None:
     conclusion = concluded(*shown, first=())
     assert (conclusion.verdict, conclusion.words, conclusion.suspects) == (verdict, words, suspects)
+
+
+@pytest.mark.parametrize(
+    ("shown", "blame", "words", "suspects"),
+    [
+        (("a", "a"), Blame.PRODUCT, "again on one and two", ()),
+        (("a", ""), Blame.DEVICE, "only one shows it: again there, not on two", ("one",)),
+        (("", "a"), Blame.DEVICE, "only two shows it: again there, not on one", ("two",)),
+        (("", ""), Blame.CHANCE, "differs from itself on one and two: not reproducible", ("one", "two")),
+        (("", "lost"), Blame.CHANCE, "differs from itself on one: not reproducible", ("one", "two")),
+    ],
+)
+def test_the_sides_were_made_on_two_devices(shown: tuple[str, ...], blame: Blame, words: str, suspects: object) -> None:
+    conclusion = concluded(*shown, first=("one", "two"))
+    assert (conclusion.blame, conclusion.words, conclusion.suspects) == (blame, words, suspects)
+
+
+@pytest.mark.parametrize("came", list(itertools.permutations(("one", "two", "three"))))
+@pytest.mark.parametrize(
+    ("first", "order"),
+    [(("two",), "two"), (("two", "one"), "two one three"), (("one", "three"), "one three two"), ((), "")],
+)
+def test_repeats_are_told_by_device_whichever_ended_first(
+    came: tuple[str, ...], first: tuple[str, ...], order: str
+) -> None:
+    told = [each.device for each in by_device(first, [repeat(name, "a") for name in came])]
+    wanted = order.split()
+    assert told == wanted + [name for name in came if name not in wanted]
 
 
 @pytest.mark.parametrize(

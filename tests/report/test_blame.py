@@ -193,6 +193,7 @@ def test_a_long_log_is_cut_at_a_line_and_keeps_its_end() -> None:
         (("a",), ("b",), "a, again on b"),
         (("a",), ("a",), "a, again there"),
         (("a", "b"), ("b", "c"), "a, then b, again there and on c"),
+        (("a",), ("b", "a"), "a, again there and on b"),
         ((), ("a", "b"), "mici, reused, again on a and b"),
     ],
 )
