@@ -333,7 +333,7 @@ def test_what_one_run_quarantined_the_hook_of_the_next_brings_back(bench: Bench,
 def test_a_hook_that_is_at_work_when_the_run_ends_comes_to_its_end(
     bench: Bench, shelf: Shelf, emulated, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("harness.closet.pool._END_S", 0.5)
+    monkeypatch.setattr("harness.closet.pool_loop._END_S", 0.5)
     bad, judge = emulated[0].name, Judge(bench, shelf, emulated[0].name)
     ended: list[str] = []
 
@@ -465,13 +465,13 @@ def test_a_doubt_that_is_said_last_is_kept(
     with bench.pool(emulated[:1], upkeep=judge.upkeep) as pool:
         pool.submit([bench.work(WRITES)])
         assert [outcome.error for outcome in pool.outcomes()] == [None]
-        busy, left = threading.Event(), pool._closed
+        busy, left = threading.Event(), pool._loop._closed
 
         def handles_something() -> None:
             busy.set()
             assert left.wait(10.0)
 
-        monkeypatch.setattr(pool, "_next", handles_something)
+        monkeypatch.setattr(pool._loop, "_next", handles_something)
         assert busy.wait(10.0)
         pool.suspect(name, "differs alone")
     assert (shelf.health(name).state, shelf.health(name).reason) == (Health.SUSPECT, "differs alone")
