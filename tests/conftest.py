@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from pathlib import Path
 
@@ -21,6 +22,12 @@ ROOT = Path(__file__).parents[1]
 # The same examples every time, however busy the machine is: a gate's own tests do not flake.
 settings.register_profile("closet", deadline=None, derandomize=True)
 settings.load_profile("closet")
+
+
+def pytest_collection_finish() -> None:
+    """Thousands of tests and their modules stay to the end: no collection of garbage goes through them again."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")
