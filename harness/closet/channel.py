@@ -31,7 +31,7 @@ _PING_S = 5.0
 _END_S = 10.0
 _LINES_BURST, _LINES_PER_S = 200.0, 40.0
 _SAID_BYTES = 64 * 1024
-_LEAST_PYTHON = "(3, 11, 4)"
+_LEAST_PYTHON = "(3, 11)"
 _FOREIGN = "the work folder is somebody else's: "
 
 # Runs on the device before anything of ours is there: takes the agent from stdin, checks it, becomes it. A folder with
@@ -41,7 +41,7 @@ import hashlib, os, re, sys
 os.umask(0o077)
 root, digest, size = os.path.expanduser(sys.argv[1]), sys.argv[2], int(sys.argv[3])
 if sys.version_info < {_LEAST_PYTHON}:
-    sys.exit("python " + sys.version.split()[0] + " is too old, 3.11.4 or newer is needed")
+    sys.exit("python " + sys.version.split()[0] + " is too old, 3.11 or newer is needed")
 data = b""
 while len(data) < size and (piece := os.read(0, size - len(data))):
     data += piece
@@ -264,7 +264,7 @@ def start_agent(
         raise DeviceUnhealthyError(
             f"the agent does not start: {plain_text(said) if said else f'exit {status}'}",
             where=connection.where,
-            remedy="correct `python` (3.11.4 or newer) and `work_folder` of the device",
+            remedy="correct `python` (3.11 or newer) and `work_folder` of the device",
         ) from error
     except BaseException:
         process.close()

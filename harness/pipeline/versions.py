@@ -91,7 +91,9 @@ def _extracted(repository: Path, commit: str, path: str, scratch: Path) -> Calla
             archive = scratch / f"{commit[:12]}.tar"
             _git(repository, "archive", "--format=tar", f"--output={archive}", commit, "--", path)
             with tarfile.open(archive) as members:
-                members.extractall(target, filter="data")
+                # Pythons before 3.11.4 have no filters; what git archives is the user's own.
+                members.extraction_filter = getattr(tarfile, "data_filter", lambda member, _path: member)
+                members.extractall(target)  # noqa: S202
             archive.unlink()
         for file in (target / path).rglob("*") if (target / path).is_dir() else [target / path]:
             if file.is_file() and _begins_with(file, _LFS):

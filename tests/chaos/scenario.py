@@ -15,6 +15,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from harness.closet.agent.cache import unpack_files
 from harness.closet.agent.removal import MARKER
 from harness.closet.code_bundle import code_bundle
 from harness.domain import Device
@@ -274,5 +275,6 @@ def write_used(folder: Path, corpus: Corpus) -> None:
     for content in (*(path.read_bytes() for path in corpus.blobs()), program):
         (folder / "blobs" / hashlib.sha256(content).hexdigest()).write_bytes(content)
     with tarfile.open(fileobj=io.BytesIO(program)) as archive:
-        archive.extractall(folder / "code" / blob.sha256, filter="data")
+        (folder / "code").mkdir()
+        unpack_files(archive, folder / "code" / blob.sha256)
     compileall.compile_dir(folder / "code", quiet=1)

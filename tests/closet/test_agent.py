@@ -493,20 +493,34 @@ def test_a_fork_bomb_is_bounded_and_ended(root: Path, pace: str) -> None:
         assert agent.ended(2)["exit"] == 0
 
 
-@pytest.mark.parametrize("name", ["../outside", "/outside", "a/../../outside"])
-def test_code_that_would_leave_its_folder_is_refused(root: Path, name: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "kind", "target"),
+    [
+        ("../outside", tarfile.REGTYPE, ""),
+        ("/outside", tarfile.REGTYPE, ""),
+        ("a/../../outside", tarfile.REGTYPE, ""),
+        ("a", tarfile.SYMTYPE, "/outside"),
+        ("a", tarfile.LNKTYPE, "little.py"),
+        ("a", tarfile.FIFOTYPE, ""),
+    ],
+)
+def test_code_that_would_leave_its_folder_or_is_no_file_is_refused(
+    root: Path, name: str, kind: bytes, target: str
+) -> None:
     stream = io.BytesIO()
     with tarfile.open(fileobj=stream, mode="w") as archive:
-        entry = tarfile.TarInfo(name)
-        entry.size = 1
-        archive.addfile(entry, io.BytesIO(b"x"))
+        for each, what in (("little.py", tarfile.REGTYPE), (name, kind), ("a/outside", tarfile.REGTYPE)):
+            entry = tarfile.TarInfo(each)
+            entry.type, entry.linkname = what, target
+            entry.size = 1 if what == tarfile.REGTYPE else 0
+            archive.addfile(entry, io.BytesIO(b"x"))
     digest = store(root, stream.getvalue())
     with running(root) as agent:
         answer = agent.ask("unpack", code=digest)
-    assert not (root / "code" / "outside").exists()
+    assert answer["error"]["kind"] == "DataError"
+    assert name in answer["error"]["problem"]
+    assert list((root / "code").iterdir()) == []
     assert not Path("/outside").exists()
-    if "error" not in answer:  # an absolute name is made a relative one
-        assert names(root / "code" / digest) == ["outside"]
 
 
 def test_code_that_is_no_archive_is_refused_and_leaves_nothing(root: Path) -> None:

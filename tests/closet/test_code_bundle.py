@@ -9,6 +9,7 @@ import tarfile
 import zipfile
 from pathlib import Path
 
+from harness.closet.agent.cache import unpack_files
 from harness.closet.code_bundle import agent_bundle, code_bundle
 
 
@@ -57,16 +58,16 @@ def test_what_travels_needs_nothing_of_ours_that_does_not() -> None:
 
 def test_it_runs_where_only_it_is(tmp_path: Path) -> None:
     with tarfile.open(fileobj=io.BytesIO(code_bundle()[1])) as archive:
-        archive.extractall(tmp_path, filter="data")
+        unpack_files(archive, tmp_path / "code")
     program = "import harness.domain, harness.trace; print(harness.__file__)"
     told = subprocess.run(
         [sys.executable, "-c", program],
-        env={"PYTHONPATH": str(tmp_path), "PYTHONSAFEPATH": "1"},
+        env={"PYTHONPATH": str(tmp_path / "code"), "PYTHONSAFEPATH": "1"},
         capture_output=True,
         text=True,
         check=True,
     )
-    assert told.stdout.strip() == str(tmp_path / "harness" / "__init__.py")
+    assert told.stdout.strip() == str(tmp_path / "code" / "harness" / "__init__.py")
 
 
 def test_the_agent_needs_the_standard_library_only() -> None:

@@ -345,7 +345,7 @@ def pretend_python(path: Path, **changes: object) -> str:
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
-        ({"python": [3, 8, 10]}, "Python 3.8.10 is not at least 3.11.4"),
+        ({"python": [3, 8, 10]}, "Python 3.8.10 is not at least 3.11"),
         ({"libc": "musl 1.2"}, "its C library is not glibc"),
         ({"libc": ""}, "its C library is not glibc"),
         ({"machine": "riscv64"}, "no wheels for riscv64"),
@@ -514,7 +514,7 @@ def test_what_pip_says_of_an_index_is_told_without_its_password(
 
 
 @pytest.mark.skipif("CLOSET_TEST_INDEX" not in os.environ, reason="CLOSET_TEST_INDEX=1 fetches wheels from your index")
-@pytest.mark.parametrize("python", [(3, 11, 4), (3, 12, 3)])
+@pytest.mark.parametrize("python", [(3, 11, 2), (3, 12, 3)])
 def test_an_index_has_all_that_a_comma_device_needs(tmp_path: Path, python: tuple[int, int, int]) -> None:
     from harness.closet.provision.requirements import WORKER_LOCK, load_requirements  # noqa: PLC0415
 

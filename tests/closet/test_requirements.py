@@ -79,6 +79,7 @@ def test_a_list_is_read_as_pip_reads_it(tmp_path: Path) -> None:
 def test_the_pythons_are_those_of_the_project() -> None:
     wanted = SpecifierSet(tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["requires-python"])
     assert wanted.contains(".".join(map(str, LEAST_PYTHON)))
+    assert not wanted.contains(f"{LEAST_PYTHON[0]}.{LEAST_PYTHON[1] - 1}.99")
     assert not wanted.contains(".".join(map(str, BELOW_PYTHON)))
     assert wanted.contains(f"{BELOW_PYTHON[0]}.{BELOW_PYTHON[1] - 1}.99")
 
@@ -110,8 +111,8 @@ GOOD = {
     ("change", "said"),
     [
         ({}, ""),
-        ({"python": (3, 11, 4)}, ""),
-        ({"python": (3, 11, 3)}, "3.11.3 is not at least 3.11.4"),
+        ({"python": (3, 11, 0)}, ""),
+        ({"python": (3, 10, 12)}, "3.10.12 is not at least 3.11"),
         ({"python": (3, 13, 0)}, "below 3.13"),
         ({"implementation": "pypy"}, "not CPython"),
         ({"machine": "armv7l"}, "no wheels for armv7l"),

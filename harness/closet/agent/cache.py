@@ -17,7 +17,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from harness.closet.agent.pins import Pins
 from harness.closet.agent.refusal import RESERVE_BYTES, Refused, no_room
@@ -66,7 +66,7 @@ class Cache:
         self._pins.close()
 
     def unpack(self, digest: str) -> None:
-        """Unpack a code blob, once: links, absolute paths and the like are refused by the tar filter."""
+        """Unpack a code blob, once: anything but a plain file below its folder is refused."""
         target = self._root / "code" / digest
         if digest in self._unpacked and target.is_dir():
             os.utime(target)
@@ -82,7 +82,7 @@ class Cache:
                         return
                     target.rename(temporary)
                     shutil.rmtree(temporary)
-                archive.extractall(temporary, filter="data")
+                unpack_files(archive, temporary)
             with suppress(OSError):  # somebody else was faster
                 temporary.rename(target)
             if not target.is_dir():
@@ -182,6 +182,22 @@ class _Kept:
     path: Path
     size_bytes: int
     digest: str
+
+
+def unpack_files(archive: tarfile.TarFile, folder: Path) -> None:
+    """Unpack plain files into a folder made for them; Refused for anything else, and for what would lie outside of it.
+
+    Not by tarfile's own filters, which Pythons before 3.11.4 do not have: Debian 12's is one.
+    """
+    folder.mkdir()
+    for member in archive:
+        path = PurePosixPath(member.name)
+        content = archive.extractfile(member) if member.isreg() else None
+        if content is None or path.is_absolute() or ".." in path.parts:
+            raise Refused("DataError", f"no plain file below its folder: {member.name}", "bundle the code again")
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        with (folder / path).open("xb") as stream:
+            shutil.copyfileobj(content, stream)
 
 
 def _size(path: Path) -> int:

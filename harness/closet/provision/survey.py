@@ -133,7 +133,7 @@ def choose(survey: Survey, named: str, where: str) -> tuple[Interpreter, Target]
         )
     seen = "; ".join(f"{entry.executable}: {entry.unsuitable}" for entry in survey.interpreters)
     raise DeviceUnhealthyError(
-        f"no Python from 3.11.4 to 3.12 there: {seen or 'none answers'}",
+        f"no Python 3.11 or 3.12 there: {seen or 'none answers'}",
         where=where,
         remedy="bring one below /data (uv python install 3.12 makes one that can be copied), and name it with --python",
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-LEAST_PYTHON = (3, 11, 4)
+LEAST_PYTHON = (3, 11)
 BELOW_PYTHON = (3, 13)  # opendbc has no release for newer ones
 _MACHINES = {"aarch64": 17, "x86_64": 5}  # the oldest glibc 2.x that wheels are made for (PEP 599, PEP 600)
 _OLD_NAMES = {17: "manylinux2014", 12: "manylinux2010", 5: "manylinux1"}
