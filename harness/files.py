@@ -1,7 +1,8 @@
-"""Files that are whole or absent: atomic writes and digests."""
+"""Files that are whole or absent: atomic writes, digests, and one program at a time."""
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
 import tempfile
@@ -62,6 +63,17 @@ def write_new_bytes(path: Path, content: bytes) -> None:
 def write_text(path: Path, content: str) -> None:
     """Put `content` at `path` as UTF-8, atomically."""
     write_bytes(path, content.encode())
+
+
+@contextmanager
+def alone_in(folder: Path) -> Iterator[None]:
+    """The only one of all programs that say so of this folder; waits for the others. OSError when it is none."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def remove_files(paths: Iterable[Path]) -> None:

@@ -7,6 +7,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from harness.files import alone_in
+
 _WAIT_S = 30.0
 _PAUSE_S = 0.02
 
@@ -22,11 +24,21 @@ def open_rebuildable(path: Path, prepare: Callable[[sqlite3.Connection], None]) 
     try:
         return _when_free(path, prepare)
     except sqlite3.DatabaseError as error:
-        if isinstance(error, sqlite3.OperationalError) and _code(error) is not None:
+        if _is_use(error):
             raise
-        path.replace(path.with_name(f"{path.name}.damaged"))
-        for suffix in ("-wal", "-shm"):
+        return _begun_anew(path, prepare)
+
+
+def _begun_anew(path: Path, prepare: Callable[[sqlite3.Connection], None]) -> sqlite3.Connection:
+    with alone_in(path.parent):
+        try:
+            return _when_free(path, prepare)  # another process may have found out as well, and was faster
+        except sqlite3.DatabaseError as error:
+            if _is_use(error):
+                raise
+        for suffix in ("-wal", "-shm"):  # before its file: those of the next one are not to be taken away
             path.with_name(path.name + suffix).unlink(missing_ok=True)
+        path.replace(path.with_name(f"{path.name}.damaged"))
         return _when_free(path, prepare)
 
 
@@ -56,6 +68,11 @@ def _opened(path: Path, prepare: Callable[[sqlite3.Connection], None]) -> sqlite
         connection.close()
         raise
     return connection
+
+
+def _is_use(error: sqlite3.DatabaseError) -> bool:
+    """Whether the file could not be used, which says nothing of what is in it."""
+    return isinstance(error, sqlite3.OperationalError) and _code(error) is not None
 
 
 def _code(error: sqlite3.Error) -> int | None:

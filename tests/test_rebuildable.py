@@ -33,7 +33,11 @@ def make_all(folder: Path, barrier: Barrier, told: Connection) -> None:
     told.send(None)
 
 
-def test_several_processes_may_make_one_file_at_the_same_moment(tmp_path: Path) -> None:
+@pytest.mark.parametrize("there", [b"", b"no database at all " * 100])
+def test_several_processes_may_make_one_file_at_the_same_moment(tmp_path: Path, there: bytes) -> None:
+    """None loses what another one wrote, also where all of them find that it is damaged."""
+    for number in range(FILES if there else 0):
+        (tmp_path / f"{number}.db").write_bytes(there)
     context = multiprocessing.get_context("spawn")
     barrier, (ours, theirs) = context.Barrier(PROCESSES, timeout=DEADLINE_S), context.Pipe(duplex=False)
     processes = [context.Process(target=make_all, args=(tmp_path, barrier, theirs)) for _ in range(PROCESSES)]
@@ -80,7 +84,7 @@ def test_tables_that_are_refused_are_set_aside_and_nothing_of_them_is_kept(tmp_p
 
     connection = open_rebuildable(path, refuse_the_old)
     connection.close()
-    assert seen == [1, 0]
+    assert seen == [1, 1, 0], "looked at once more, alone, before it is set aside"
     with sqlite3.connect(path.with_name("some.db.damaged")) as old:
         assert old.execute("SELECT number FROM told").fetchone() == (7,)
     old.close()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,7 +14,7 @@ from harness.config.entries import last_line, scalar
 from harness.config.quarantine import QUARANTINE_FILE, load_quarantine
 from harness.domain import QuarantineEntry
 from harness.errors import ConfigError
-from harness.files import write_text
+from harness.files import alone_in, write_text
 
 _INDENT = "  "
 
@@ -126,13 +125,8 @@ def _alone_at(path: Path) -> Iterator[None]:
     if path.name != QUARANTINE_FILE and not path.exists():
         raise ConfigError("no such quarantine file", where=str(path), remedy=f"name a {QUARANTINE_FILE}")
     try:
-        folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-    except OSError as error:
-        raise ConfigError(f"cannot be written: {error.strerror}", where=str(path), remedy="make its folder") from error
-    try:
-        fcntl.flock(folder, fcntl.LOCK_EX)
-        yield
-    except PermissionError as error:
-        raise ConfigError(f"cannot be written: {error.strerror}", where=str(path), remedy="mend its mode") from error
-    finally:
-        os.close(folder)
+        with alone_in(path.parent):
+            yield
+    except (FileNotFoundError, NotADirectoryError, PermissionError) as error:
+        remedy = "mend its mode" if isinstance(error, PermissionError) else "make its folder"
+        raise ConfigError(f"cannot be written: {error.strerror}", where=str(path), remedy=remedy) from error
