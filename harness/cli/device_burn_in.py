@@ -8,7 +8,6 @@ from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
 from threading import Event
-from typing import TYPE_CHECKING
 
 import click
 
@@ -17,15 +16,13 @@ from harness.cli.devices import devices_option
 from harness.cli.options import echo_json, json_option, open_store, who
 from harness.cli.stopping import stopping
 from harness.cli.streams import complain
+from harness.closet.burn_in import BurnIn, Round, measure
 from harness.config import load_fleet
 from harness.domain import Device, Health
 from harness.errors import ConfigError, ExitCode
 from harness.pipeline.checkup import Checkup, Examiner
 from harness.pipeline.runs import closet_home
 from harness.pipeline.shelf import open_shelf
-
-if TYPE_CHECKING:
-    from harness.closet.burn_in import BurnIn, Round
 
 _BUSY_PAUSE_S = 5.0
 _SILENT_PAUSE_S = 1.0
@@ -62,8 +59,6 @@ def burn_in(name: str, hours: float | None, times: int | None, devices_file: Pat
         examiner = stack.enter_context(Examiner(fleet, shelf, open_store(), name=f"burn-in by {who()}"))
         stop = stack.enter_context(stopping("ending the burn-in with what was measured"))
         rounds = _loop(examiner, device, stop, times, until_s, fleet.burn_in_pause_s)
-    from harness.closet.burn_in import measure  # noqa: PLC0415 scipy takes its time, and other commands do not need it
-
     figures = measure(rounds)
     if as_json:
         echo_json({"device": name, "rate": figures.rate, **asdict(figures)})
@@ -77,8 +72,6 @@ def _loop(
     examiner: Examiner, device: Device, stop: Event, times: int | None, until_s: float | None, pause_s: float
 ) -> list[Round]:
     """Canaries until there were enough, the time is up or somebody stops. One that had no slot does not count."""
-    from harness.closet.burn_in import Round  # noqa: PLC0415 as above
-
     rounds: list[Round] = []
     not_run = 0
     begin_s = time.monotonic()

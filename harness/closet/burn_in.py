@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import betaincinv
+import scipy
 
 from harness.errors import ErrorDescription
 
@@ -82,8 +82,8 @@ def measure(rounds: Sequence[Round]) -> BurnIn:
 def failure_interval(failures: int, rounds: int, confidence: float = CONFIDENCE) -> tuple[float, float]:
     """The exact interval of a binomial rate (Clopper and Pearson, 1934); everything when nothing was tried."""
     tail = (1 - confidence) / 2
-    low = float(betaincinv(failures, rounds - failures + 1, tail)) if failures else 0.0
-    high = float(betaincinv(failures + 1, rounds - failures, 1 - tail)) if failures < rounds else 1.0
+    low = float(scipy.special.betaincinv(failures, rounds - failures + 1, tail)) if failures else 0.0
+    high = float(scipy.special.betaincinv(failures + 1, rounds - failures, 1 - tail)) if failures < rounds else 1.0
     return low, high
 
 
@@ -96,9 +96,7 @@ def measure_drift(rounds: Sequence[Round]) -> Drift | None:
     timed = timed[:: -(-len(timed) // _MOST_FOR_DRIFT) or 1]
     if len(timed) < _LEAST_FOR_DRIFT or timed[-1][0] - timed[0][0] < _LEAST_FOR_DRIFT_S:
         return None
-    from scipy.stats import theilslopes  # noqa: PLC0415 half a second, for this line alone
-
     began_h, run_s = np.array(timed).T / np.array([[3600.0], [1.0]])
-    slope, _, low, high = theilslopes(run_s, began_h, CONFIDENCE)
+    slope, _, low, high = scipy.stats.theilslopes(run_s, began_h, CONFIDENCE)
     median_s = float(np.median(run_s))
     return Drift(float(slope) / median_s, float(low) / median_s, float(high) / median_s)

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
+import scipy
 
 from harness.compare.shapes import SPEED_STEP_MPS, Shape
 from harness.explanation import Cause, Story
@@ -46,15 +47,10 @@ def find_stories(shapes: Sequence[Shape], most: int = MOST_STORIES) -> tuple[Sto
 def _grouped(shapes: list[Shape], most: int) -> list[list[Shape]]:
     if len(shapes) == 1:
         return [shapes]
-    from scipy.cluster.hierarchy import fcluster, linkage  # noqa: PLC0415 slow to load, and seldom is there a story
-    from scipy.spatial.distance import pdist  # noqa: PLC0415 as above
-
-    # Rounded, so that the last bits of a sum decide no tie.
-    apart = np.round(pdist(np.stack([shape.vector for shape in shapes])), 9)
-    tree = linkage(apart, "average")
-    labels = fcluster(tree, _APART, "distance")
+    tree = scipy.cluster.hierarchy.linkage(_distances(shapes), "average")
+    labels = scipy.cluster.hierarchy.fcluster(tree, _APART, "distance")
     if labels.max() > most:
-        labels = fcluster(tree, most, "maxclust")
+        labels = scipy.cluster.hierarchy.fcluster(tree, most, "maxclust")
     groups: dict[int, list[Shape]] = {}
     for label, shape in zip(labels.tolist(), shapes, strict=True):
         groups.setdefault(label, []).append(shape)
@@ -73,10 +69,13 @@ def _story(group: list[Shape]) -> Story:
 def _medoid(group: list[Shape]) -> Shape:
     if len(group) < 3:
         return max(group, key=lambda shape: abs(shape.lateral_m) + abs(shape.longitudinal_m))
-    from scipy.spatial.distance import pdist, squareform  # noqa: PLC0415 slow to load, and seldom is there a story
-
-    apart = squareform(np.round(pdist(np.stack([shape.vector for shape in group])), 9))
+    apart = scipy.spatial.distance.squareform(_distances(group))
     return group[int(np.argmin(np.round(apart.sum(axis=1), 6)))]
+
+
+def _distances(shapes: list[Shape]) -> npt.NDArray[np.float64]:
+    """(n (n − 1) / 2,) of each pair. Rounded, so that the last bits of a sum decide no tie."""
+    return np.round(scipy.spatial.distance.pdist(np.stack([shape.vector for shape in shapes])), 9)
 
 
 def _badness(group: list[Shape]) -> float:

@@ -9,7 +9,19 @@ import click
 
 from harness.cli import cli
 
-HEAVY = ("scipy.signal", "scipy.stats", "scipy.cluster", "statsmodels", "alembic", "botocore", "moto", "asyncssh")
+# `import scipy` is nothing yet: it loads its parts when they are used.
+HEAVY = (
+    "scipy.special",
+    "scipy.signal",
+    "scipy.stats",
+    "scipy.cluster",
+    "scipy.spatial",
+    "statsmodels",
+    "alembic",
+    "botocore",
+    "moto",
+    "asyncssh",
+)
 
 
 def loaded(code: str) -> set[str]:

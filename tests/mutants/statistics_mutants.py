@@ -98,7 +98,11 @@ STATISTICS_MUTANTS: tuple[StatisticsMutant, ...] = (
     ),
     *_of(
         f"{_STATISTICS}/rates.py",
-        ("McNemar of one side", "return min(2.0 * float(bdtr(", "return min(1.0 * float(bdtr("),
+        (
+            "McNemar of one side",
+            "return min(2.0 * float(scipy.special.bdtr(",
+            "return min(1.0 * float(scipy.special.bdtr(",
+        ),
         ("exposure is ignored", "odds = allowed_ratio * exposure_ratio", "odds = allowed_ratio"),
         ("one fewer is as good", "bdtrc(candidate - 1,", "bdtrc(candidate,"),
     ),

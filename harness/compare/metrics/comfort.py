@@ -12,6 +12,7 @@ from functools import cache
 
 import numpy as np
 import numpy.typing as npt
+import scipy
 
 from harness.compare.metrics.horizon import STEP_S, grid, grid_operator
 from harness.compare.metrics.tally import Series, check_series
@@ -186,10 +187,8 @@ def _paired(known: Bools, follows: Bools) -> Bools:
 @cache
 def _derivative(window: int, order: int) -> Floats:
     """(51, 51): a Savitzky-Golay derivative over the grid, as scipy takes it, edges included."""
-    from scipy.signal import savgol_filter  # noqa: PLC0415 half a second, of which most commands need nothing
-
     size = len(grid(COMFORT_S))
-    matrix: Floats = savgol_filter(np.eye(size), window, _ORDER, deriv=order, delta=STEP_S, axis=0)
+    matrix: Floats = scipy.signal.savgol_filter(np.eye(size), window, _ORDER, deriv=order, delta=STEP_S, axis=0)
     return matrix
 
 

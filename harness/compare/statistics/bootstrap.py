@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import ndtr, ndtri, stdtrit
+import scipy
 
 from harness.compare.statistics.pairs import Bools, Floats, Sums
 from harness.compare.statistics.student import standard_error
@@ -59,7 +59,7 @@ def _outer(one: Floats, other: Floats) -> Floats:
 
 def _student(sums: Sums, confidence: float) -> Floats:
     """(4, k) Student's ends of the mean and of its share."""
-    quantile = stdtrit(np.maximum(sums.route_count - 1.0, 1.0), (1.0 + confidence) / 2)
+    quantile = scipy.special.stdtrit(np.maximum(sums.route_count - 1.0, 1.0), (1.0 + confidence) / 2)
     baseline = sums.baseline * np.where(sums.baseline.sum(axis=0) < 0.0, -1.0, 1.0)
     ends = []
     for over in (sums.count, baseline):
@@ -111,16 +111,16 @@ def bca_ends(replicates: Floats, left_out: Floats, estimate: float, confidence: 
     below = float((replicates < estimate - near).mean() + (replicates <= estimate + near).mean()) / 2
     if not 0.0 < below < 1.0 or float(np.ptp(replicates)) <= 2 * near:
         return float(replicates.min()), float(replicates.max())
-    shift = float(ndtri(below))
+    shift = float(scipy.special.ndtri(below))
     apart = left_out.mean() - left_out
     spread = float((apart**2).sum())
     bend = float((apart**3).sum()) / (6.0 * spread**1.5) if spread > 0.0 else 0.0
-    reach = float(ndtri((1.0 + confidence) / 2))
+    reach = float(scipy.special.ndtri((1.0 + confidence) / 2))
     levels = []
     for side in (-reach, reach):
         moved = shift + side
         squeezed = 1.0 - bend * moved
         # Past its pole the correction would turn the interval round: then the end is the outermost replicate.
-        levels.append(float(ndtr(shift + moved / squeezed)) if squeezed > 0.0 else float(side > 0))
+        levels.append(float(scipy.special.ndtr(shift + moved / squeezed)) if squeezed > 0.0 else float(side > 0))
     low, high = np.quantile(replicates, levels)
     return float(low), float(high)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from scipy.special import bdtr, bdtrc, betaincinv
+import scipy
 
 
 def mcnemar_p(only_candidate: int, only_baseline: int) -> float:
@@ -15,14 +15,14 @@ def mcnemar_p(only_candidate: int, only_baseline: int) -> float:
     discordant = only_candidate + only_baseline
     if not discordant:
         return 1.0
-    return min(2.0 * float(bdtr(min(only_candidate, only_baseline), discordant, 0.5)), 1.0)
+    return min(2.0 * float(scipy.special.bdtr(min(only_candidate, only_baseline), discordant, 0.5)), 1.0)
 
 
 def proportion_interval(count: int, total: int, confidence: float = 0.95) -> tuple[float, float]:
     """The exact (Clopper–Pearson) interval of a proportion."""
     tail = (1.0 - confidence) / 2
-    low = 0.0 if count == 0 else float(betaincinv(count, total - count + 1, tail))
-    high = 1.0 if count == total else float(betaincinv(count + 1, total - count, 1.0 - tail))
+    low = 0.0 if count == 0 else float(scipy.special.betaincinv(count, total - count + 1, tail))
+    high = 1.0 if count == total else float(scipy.special.betaincinv(count + 1, total - count, 1.0 - tail))
     return low, high
 
 
@@ -47,4 +47,4 @@ def rate_above_p(candidate: int, baseline: int, allowed_ratio: float, exposure_r
     if candidate == 0:
         return 1.0
     odds = allowed_ratio * exposure_ratio
-    return float(bdtrc(candidate - 1, candidate + baseline, odds / (1.0 + odds)))
+    return float(scipy.special.bdtrc(candidate - 1, candidate + baseline, odds / (1.0 + odds)))

@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import stdtr, stdtrit
+import scipy
 
 from harness.compare.statistics.pairs import Floats, Sums
 
@@ -48,7 +48,7 @@ def above_p(values: Floats, count: Floats) -> Floats:
     with np.errstate(invalid="ignore", divide="ignore"):
         mean = values.sum(axis=0) / count.sum(axis=0)
         t = np.where(error > 0.0, mean / error, np.sign(mean) * np.inf)
-        p = np.where((error == 0.0) & (mean == 0.0), 1.0, stdtr(np.maximum(routes - 1.0, 1.0), -t))
+        p = np.where((error == 0.0) & (mean == 0.0), 1.0, scipy.special.stdtr(np.maximum(routes - 1.0, 1.0), -t))
     return np.where(routes > 1, np.maximum(p, 0.5**routes), np.nan)
 
 
@@ -77,7 +77,8 @@ def smallest_effect(error: npt.ArrayLike, routes: npt.ArrayLike, alpha: npt.Arra
     alpha = np.asarray(alpha, np.float64)
     freedom = np.maximum(routes - 1.0, 1.0)
     with np.errstate(invalid="ignore"):
-        found = (stdtrit(freedom, 1.0 - alpha / 2) + stdtrit(freedom, POWER)) * np.asarray(error, np.float64)
+        errors = scipy.special.stdtrit(freedom, 1.0 - alpha / 2) + scipy.special.stdtrit(freedom, POWER)
+        found = errors * np.asarray(error, np.float64)
     reachable = (routes > 1) & (2.0 ** (1.0 - routes) <= alpha)
     return np.where(reachable, found, np.inf)
 
@@ -91,7 +92,8 @@ def smallest_margin(error: npt.ArrayLike, routes: npt.ArrayLike, alpha: float, *
     freedom = np.maximum(routes - 1.0, 1.0)
     surely = (1.0 + POWER) / 2 if both_sides else POWER
     with np.errstate(invalid="ignore"):
-        found = (stdtrit(freedom, 1.0 - alpha) + stdtrit(freedom, surely)) * np.asarray(error, np.float64)
+        errors = scipy.special.stdtrit(freedom, 1.0 - alpha) + scipy.special.stdtrit(freedom, surely)
+        found = errors * np.asarray(error, np.float64)
     return np.where((routes > 1) & (0.5**routes <= alpha), found, np.inf)
 
 
