@@ -66,11 +66,11 @@ def write_text(path: Path, content: str) -> None:
 
 
 @contextmanager
-def alone_in(folder: Path) -> Iterator[None]:
-    """The only one of all programs that say so of this folder; waits for the others. OSError when it is none."""
+def lock_folder(folder: Path, *, shared: bool = False) -> Iterator[None]:
+    """Hold a folder among all programs that do, alone or beside those that share it; waits. OSError when it is none."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        fcntl.flock(descriptor, fcntl.LOCK_SH if shared else fcntl.LOCK_EX)
         yield
     finally:
         os.close(descriptor)

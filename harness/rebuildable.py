@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from harness.files import alone_in
+from harness.files import lock_folder
 
 _WAIT_S = 30.0
 _PAUSE_S = 0.02
@@ -22,7 +22,9 @@ def open_rebuildable(path: Path, prepare: Callable[[sqlite3.Connection], None]) 
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
-        return _when_free(path, prepare)
+        # Whoever still has the damaged one in hand takes the log of the new one, which goes by name, for its own.
+        with lock_folder(path.parent, shared=True):
+            return _when_free(path, prepare)
     except sqlite3.DatabaseError as error:
         if _is_use(error):
             raise
@@ -30,7 +32,7 @@ def open_rebuildable(path: Path, prepare: Callable[[sqlite3.Connection], None]) 
 
 
 def _begun_anew(path: Path, prepare: Callable[[sqlite3.Connection], None]) -> sqlite3.Connection:
-    with alone_in(path.parent):
+    with lock_folder(path.parent):
         try:
             return _when_free(path, prepare)  # another process may have found out as well, and was faster
         except sqlite3.DatabaseError as error:

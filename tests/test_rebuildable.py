@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import fcntl
 import multiprocessing
+import os
 import sqlite3
+import threading
+import time
 from multiprocessing.connection import Connection
 from multiprocessing.synchronize import Barrier
 from pathlib import Path
 
 import pytest
 
+from harness.files import lock_folder
 from harness.rebuildable import open_rebuildable
 
 FILES, PROCESSES = 60, 4
@@ -66,6 +71,38 @@ def test_what_is_no_database_is_set_aside(tmp_path: Path) -> None:
     assert connection.execute("SELECT count(*) FROM told").fetchone() == (0,)
     connection.close()
     assert path.with_name("some.db.damaged").read_bytes().startswith(b"no database")
+
+
+def test_it_is_not_set_aside_under_somebody_who_is_opening_it(tmp_path: Path) -> None:
+    """They would go on in the new one's log with the damaged file beneath, and take what is in it with them."""
+    path = tmp_path / "some.db"
+    path.write_bytes(b"no database at all " * 100)
+    opens = threading.Thread(target=lambda: open_rebuildable(path, prepare).close())
+    with lock_folder(tmp_path, shared=True):
+        opens.start()
+        while opens.is_alive() and not somebody_waits_for(tmp_path):
+            time.sleep(0.01)
+        assert [entry.name for entry in tmp_path.iterdir()] == ["some.db"]
+    opens.join(DEADLINE_S)
+    assert path.with_name("some.db.damaged").exists()
+    assert path.read_bytes().startswith(b"SQLite format 3")
+
+
+def test_whoever_opens_it_is_not_alone_but_keeps_others_from_being_so(tmp_path: Path) -> None:
+    def look(connection: sqlite3.Connection) -> None:
+        prepare(connection)
+        folder = os.open(tmp_path, os.O_RDONLY)
+        with pytest.raises(BlockingIOError):
+            fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(folder, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        os.close(folder)
+
+    open_rebuildable(tmp_path / "some.db", look).close()
+
+
+def somebody_waits_for(folder: Path) -> bool:
+    held = [line.split() for line in Path("/proc/locks").read_text().splitlines()]
+    return any("->" in words and words[-3].endswith(f":{folder.stat().st_ino}") for words in held)
 
 
 def test_tables_that_are_refused_are_set_aside_and_nothing_of_them_is_kept(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from harness.config.entries import last_line, scalar
 from harness.config.quarantine import QUARANTINE_FILE, load_quarantine
 from harness.domain import QuarantineEntry
 from harness.errors import ConfigError
-from harness.files import alone_in, write_text
+from harness.files import lock_folder, write_text
 
 _INDENT = "  "
 
@@ -125,7 +125,7 @@ def _alone_at(path: Path) -> Iterator[None]:
     if path.name != QUARANTINE_FILE and not path.exists():
         raise ConfigError("no such quarantine file", where=str(path), remedy=f"name a {QUARANTINE_FILE}")
     try:
-        with alone_in(path.parent):
+        with lock_folder(path.parent):
             yield
     except (FileNotFoundError, NotADirectoryError, PermissionError) as error:
         remedy = "mend its mode" if isinstance(error, PermissionError) else "make its folder"
