@@ -29,7 +29,7 @@ from tests.openssh import SSHD, banner, own_home, server_command, why_silent
 _SERVERS: dict[tuple[str, int], Path] = {}  # OpenSSH servers that run, with their logs
 
 
-def eventually(condition: Callable[[], bool], seconds: float = 60.0) -> bool:
+def eventually(condition: Callable[[], bool], seconds: float = 15.0) -> bool:
     """Whether the condition becomes true before the deadline."""
     until = time.monotonic() + seconds
     while not condition():

@@ -492,7 +492,7 @@ with open_pool([device], shelf=Shelf(Path({str(bench.folder / "shelf.db")!r})), 
     root = Path(__file__).parents[2]
     process = subprocess.Popen([sys.executable, str(script)], env={**os.environ, "PYTHONPATH": str(root)})
     try:
-        assert eventually(told.exists)
+        assert eventually(told.exists, 60.0), "a Python of its own, which loads everything first"
     finally:
         process.kill()
         process.wait()

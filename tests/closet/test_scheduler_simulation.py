@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tests.closet.simulation import World
 
 _CHUNK = 500
-_CLOSETS = int(os.environ.get("CLOSET_SIMULATIONS", "1000"))
+_CLOSETS = int(os.environ.get("CLOSET_SIMULATIONS", "3000"))
 
 
 def simulate(seed: int) -> World:
