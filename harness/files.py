@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import hashlib
 import os
 import tempfile
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
 _READ_BYTES = 1 << 20
+_PAUSE_S = 0.02
 
 
 def file_sha256(path: Path) -> str:
@@ -66,11 +69,21 @@ def write_text(path: Path, content: str) -> None:
 
 
 @contextmanager
-def lock_folder(folder: Path, *, shared: bool = False) -> Iterator[None]:
-    """Hold a folder among all programs that do, alone or beside those that share it; waits. OSError when it is none."""
+def lock_folder(folder: Path, *, shared: bool = False, wait_s: float = 30.0) -> Iterator[None]:
+    """Hold a folder among all programs that do, alone or beside those that share it; waits for them.
+
+    OSError when it is no folder; TimeoutError when somebody holds it for longer than `wait_s`, as a stopped one does.
+    """
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH if shared else fcntl.LOCK_EX)
+        give_up_s = time.monotonic() + wait_s
+        while True:
+            with suppress(BlockingIOError):
+                fcntl.flock(descriptor, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
+                break
+            if time.monotonic() > give_up_s:
+                raise TimeoutError(errno.ETIMEDOUT, "another program does not let go of it", str(folder))
+            time.sleep(_PAUSE_S)
         yield
     finally:
         os.close(descriptor)

@@ -22,6 +22,13 @@ def open_rebuildable(path: Path, prepare: Callable[[sqlite3.Connection], None]) 
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
+        return _when_nobody_changes_it(path, prepare)
+    except TimeoutError as error:
+        raise sqlite3.OperationalError(f"the folder is locked: {error.strerror}") from error
+
+
+def _when_nobody_changes_it(path: Path, prepare: Callable[[sqlite3.Connection], None]) -> sqlite3.Connection:
+    try:
         # Whoever still has the damaged one in hand takes the log of the new one, which goes by name, for its own.
         with lock_folder(path.parent, shared=True):
             return _when_free(path, prepare)

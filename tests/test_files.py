@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from harness.files import atomic_writer, file_sha256, write_bytes, write_text
+from harness.files import atomic_writer, file_sha256, lock_folder, write_bytes, write_text
 
 
 def test_digest(tmp_path):
@@ -78,3 +78,15 @@ def test_a_kill_leaves_the_old_file_or_the_new(tmp_path):
         content = path.read_bytes()
         assert len(content) == 300_000
         assert len(set(content)) == 1
+
+
+def test_a_folder_is_shared_or_held_alone_and_nobody_waits_for_ever(tmp_path):
+    def refused(**how: bool) -> None:
+        with pytest.raises(TimeoutError, match="does not let go"), lock_folder(tmp_path, **how, wait_s=0.05):
+            pass
+
+    with lock_folder(tmp_path, shared=True), lock_folder(tmp_path, shared=True, wait_s=0.0):
+        refused()
+    with lock_folder(tmp_path, wait_s=0.0):
+        refused()
+        refused(shared=True)

@@ -127,6 +127,7 @@ def _alone_at(path: Path) -> Iterator[None]:
     try:
         with lock_folder(path.parent):
             yield
-    except (FileNotFoundError, NotADirectoryError, PermissionError) as error:
+    except (FileNotFoundError, NotADirectoryError, PermissionError, TimeoutError) as error:
         remedy = "mend its mode" if isinstance(error, PermissionError) else "make its folder"
+        remedy = "end the program that changes files there" if isinstance(error, TimeoutError) else remedy
         raise ConfigError(f"cannot be written: {error.strerror}", where=str(path), remedy=remedy) from error
