@@ -40,8 +40,9 @@ def make_plan(
 ) -> Plan:
     """The plan for `cases` on each kind of device in `runtimes` (kind to what executes models there, as far as known).
 
-    Trials come in the order of the cases, tasks by falling cost. Candidate and baseline of one trial share a task, so
-    that their pictures are decoded once; an equal job appears in one task only.
+    Trials come in the order of the cases, tasks by falling cost and in that order where they cost the same: who waits
+    for one trial after the other waits least. Candidate and baseline of one trial share a task, so that their pictures
+    are decoded once; an equal job appears in one task only.
     """
     trials: list[Trial] = []
     tasks: list[Task] = []
@@ -59,7 +60,7 @@ def make_plan(
             if jobs:
                 shared = tuple(jobs.values())
                 tasks.append(Task(shared, tags, _cost_s(shared), deadline_s))
-    return Plan(suite, tuple(trials), tuple(sorted(tasks, key=lambda task: (-task.cost_s, task.id))))
+    return Plan(suite, tuple(trials), _longest_first(tasks))
 
 
 def without(plan: Plan, done: frozenset[str]) -> tuple[Task, ...]:
@@ -69,7 +70,11 @@ def without(plan: Plan, done: frozenset[str]) -> tuple[Task, ...]:
         jobs = tuple(job for job in task.jobs if job.id not in done)
         if jobs:
             remaining.append(Task(jobs, task.tags, _cost_s(jobs), task.deadline_s))
-    return tuple(sorted(remaining, key=lambda task: (-task.cost_s, task.id)))
+    return _longest_first(remaining)
+
+
+def _longest_first(tasks: Sequence[Task]) -> tuple[Task, ...]:
+    return tuple(sorted(tasks, key=lambda task: -task.cost_s))
 
 
 def _job(case: Case, model: tuple[NamedBlob, ...], kind: DeviceKind, runtime: str) -> ReplayJob:

@@ -75,6 +75,14 @@ def test_the_longest_task_comes_first() -> None:
     assert [task.jobs[0].segment.number for task in plan.tasks] == [1, 1, 0, 0]
 
 
+def test_tasks_that_cost_the_same_come_in_the_order_of_the_trials() -> None:
+    numbers = [7, 3, 11, 0, 5, 2]
+    plan = make_plan("pr", [case(number) for number in numbers], {DeviceKind.EMULATED: "r"}, (), 60.0)
+    assert [task.jobs[0].segment.number for task in plan.tasks] == numbers
+    done = frozenset(trial.candidate.id for trial in plan.trials)
+    assert [task.jobs[0].segment.number for task in without(plan, done)] == numbers
+
+
 @given(
     st.lists(
         st.tuples(st.integers(0, 5), st.sampled_from("abc"), st.one_of(st.none(), st.sampled_from("abc"))), max_size=12
