@@ -30,6 +30,7 @@ from harness.closet.work import (
 from harness.domain import Device, DeviceKind
 from harness.errors import ConfigError, ErrorDescription
 from tests.closet.conftest import Bench, alive, assert_clean, eventually, processes_with
+from tests.disks import small_disk
 
 SLEEPS = "import json, os, time; print(json.dumps({'pid': os.getpid()})); time.sleep(600)"
 WRITES = "import pathlib; pathlib.Path('out/a.txt').write_text('done')"
@@ -588,26 +589,17 @@ def test_a_device_that_did_not_answer_at_first_joins_in_when_it_does(
 
 
 def test_a_full_disk_is_said_in_megabytes(bench: Bench) -> None:
-    if os.getuid() != 0:
-        pytest.skip("not root: no small file system can be mounted")
     small = bench.folder / "small"
-    small.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=100m", "tmpfs", str(small)], check=False)
-    if mounted.returncode != 0:
-        pytest.skip("a small file system cannot be mounted here")
-    try:
-        with emulated_closet(1, bench.folder / "devices") as closet:
-            device: Device = replace(closet.devices[0], work_folder=str(small / "closet"))
-            blob = bench.blob(bytes(50_000_000))
-            work = bench.work(WRITES, blobs=[blob])
-            outcome = bench.run([work], [device], max_attempts=1)[work.id]
-            assert outcome.error is not None
-            assert outcome.error.kind == "StagingFailedError"
-            assert "MB free of" in outcome.error.problem
-            assert [path.name for path in (small / "closet" / "blobs").iterdir()] == []
-            # With room again the same device does it.
-            small_blob = bench.blob(bytes(1_000_000))
-            work = bench.work(WRITES, blobs=[small_blob])
-            assert bench.run([work], [device])[work.id].error is None
-    finally:
-        subprocess.run(["umount", "-l", str(small)], check=True)
+    with small_disk(small, 100), emulated_closet(1, bench.folder / "devices") as closet:
+        device: Device = replace(closet.devices[0], work_folder=str(small / "closet"))
+        blob = bench.blob(bytes(50_000_000))
+        work = bench.work(WRITES, blobs=[blob])
+        outcome = bench.run([work], [device], max_attempts=1)[work.id]
+        assert outcome.error is not None
+        assert outcome.error.kind == "StagingFailedError"
+        assert "MB free of" in outcome.error.problem
+        assert [path.name for path in (small / "closet" / "blobs").iterdir()] == []
+        # With room again the same device does it.
+        small_blob = bench.blob(bytes(1_000_000))
+        work = bench.work(WRITES, blobs=[small_blob])
+        assert bench.run([work], [device])[work.id].error is None
