@@ -69,6 +69,7 @@ class Replays:
         self._suite, self._priority, self._observer, self._stop = suite, priority, observer, stop
         self._stack = ExitStack()
         self._tasks: dict[str, tuple[Task, str, tuple[str, ...], tuple[str, ...]]] = {}
+        self._costs: dict[str, float] | None = None
         self._devices: tuple[Device, ...] = ()
         self._pool: Pool | None = None
 
@@ -100,7 +101,8 @@ class Replays:
         if not tasks or self._stop.is_set():
             return
         pool = self._pool = self._pool or self._open()
-        costs = self._costs(tasks)
+        if self._costs is None:
+            self._costs = self._past_costs(tasks)
         works = [
             replace(
                 make_work(
@@ -115,17 +117,20 @@ class Replays:
                 not_devices=not_devices,
                 threads=threads,
             )
-            for task, cost_s in zip(tasks, expected_s(tasks, costs), strict=True)
+            for task, cost_s in zip(tasks, expected_s(tasks, self._costs), strict=True)
         ]
         self._tasks |= {
             work.id: (task, label, only_devices, not_devices) for work, task in zip(works, tasks, strict=True)
         }
         pool.submit(works)
 
-    def _costs(self, tasks: Sequence[Task]) -> Mapping[str, float]:
-        """What tasks like these took; nothing while the shelf does not answer, which is no reason to end a run."""
+    def _past_costs(self, tasks: Sequence[Task]) -> dict[str, float]:
+        """What tasks like these took; nothing if the shelf does not answer, which is no reason to end a run.
+
+        Asked once, before anything runs: who waits here for a database that stands still hears nothing of it meanwhile.
+        """
         try:
-            return self._shelf.costs([history_key(task) for task in tasks])
+            return dict(self._shelf.costs([history_key(task) for task in tasks]))
         except ClosetError:
             return {}
 
@@ -141,6 +146,9 @@ class Replays:
         """
         for outcome in self._pool.outcomes() if self._pool is not None else ():
             task, label, only_devices, not_devices = self._tasks.pop(outcome.work_id)
+            if outcome.error is None and self._costs is not None:
+                last = outcome.attempts[-1]
+                self._costs[history_key(task)] = last.ended_s - last.started_s
             if _is_crash(outcome) and len(task.jobs) > 1:
                 remove_files(outcome.files.values())
                 parts = [replace(task, jobs=(job,)) for job in task.jobs]

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import sys
 import threading
+import time
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -15,11 +17,12 @@ from fixtures.make import Demo
 from harness.closet.canary import passed_with
 from harness.closet.code_bundle import code_bundle
 from harness.closet.emulator import emulate
+from harness.closet.work import ShelfAnswers, ShelfSilent
 from harness.config import Fleet
 from harness.domain import Device, Health, ReplayJob
 from harness.errors import ExitCode
 from harness.pipeline import execute_run, prepare
-from harness.pipeline.events import Judged, Repeating, RunEvent
+from harness.pipeline.events import Judged, Observer, Repeating, RunEvent
 from harness.pipeline.golden import JOB
 from harness.pipeline.prepare import Prepared
 from harness.pipeline.request import ModelChoice, Request
@@ -32,6 +35,7 @@ from harness.verdict import Blame, JobResult, RunRecord, Verdict, gate
 from tests.closet.conftest import assert_clean
 from tests.pipeline.lab import faulty
 from tests.pipeline.test_run import SUITE, made_trace
+from tests.postgres import create_database, standing_still
 
 # Stands where a device has its Python. What it is told to replay it makes up: of each job the first that lies in its
 # folder, then the second, and so on; the last one from then on. `kill` stands for a crash, `fail` for a bug, and an
@@ -114,10 +118,22 @@ class Rehearsal:
             else:
                 write_trace(path, made_trace(job, curvature))
 
-    def run(self, *devices: Device, request: Request | None = None, most: int = 20) -> RunRecord:
-        """A run on these devices, which all passed their canary just now."""
+    def run(
+        self,
+        *devices: Device,
+        request: Request | None = None,
+        most: int = 20,
+        address: str = "",
+        also: Observer = lambda _: None,
+    ) -> RunRecord:
+        """A run on these devices, which all passed their canary just now; on the shelf at `address`, if it has one."""
         self.runs += 1
-        with Shelf(self.store.home / "shelf.db") as shelf:
+
+        def observe(event: RunEvent) -> None:
+            self.events.append(event)
+            also(event)
+
+        with Shelf(address or self.store.home / "shelf.db") as shelf:
             for device in devices:
                 shelf.register(device)
                 shelf.canary_passed(device.name, passed_with(runtime_key(), code_bundle()[0].sha256))
@@ -125,10 +141,10 @@ class Rehearsal:
         folder = self.folder / f"run-{self.runs}"
         record = execute_run(
             request or self.request,
-            replace(self.prepared, suite=suite, fleet=Fleet(devices, 0)),
+            replace(self.prepared, suite=suite, fleet=Fleet(devices, 0, shelf=address)),
             self.store,
             folder=folder,
-            observer=self.events.append,
+            observer=observe,
             stop=threading.Event(),
         )
         assert load_run(folder) == record
@@ -183,6 +199,28 @@ def test_what_both_devices_show_again_is_the_software_and_is_not_asked_twice(reh
     assert again.repeated.endswith(", as run run-1 found")
     assert again.confirmations == result.confirmations
     assert not (rehearsal.folder / "run-2" / "incoming").exists(), "nothing was replayed"
+
+
+def test_a_database_that_stands_still_while_a_difference_is_repeated_is_told_of(
+    rehearsal: Rehearsal, postgres_server: Path
+) -> None:
+    devices = [rehearsal.player(device, 0.5) for device in rehearsal.devices]
+    began_s, heard_s = 0.0, 0.0
+    with ExitStack() as still:
+
+        def follow(event: RunEvent) -> None:
+            nonlocal began_s, heard_s
+            if isinstance(event, Repeating):
+                still.enter_context(standing_still(postgres_server))
+                began_s = time.monotonic()
+            if isinstance(event, ShelfSilent):
+                heard_s = time.monotonic()
+                still.close()
+
+        result = rehearsal.only(rehearsal.run(*devices, address=create_database(postgres_server), also=follow))
+    assert (result.verdict, result.blame) == (Verdict.FAIL, Blame.PRODUCT)
+    assert 0.0 < began_s < heard_s < began_s + 20.0, "not when a query is given up, 25 s after it was asked"
+    assert any(isinstance(event, ShelfAnswers) for event in rehearsal.events)
 
 
 def test_a_device_that_is_alone_with_it_is_suspect_and_what_it_made_is_not_kept(rehearsal: Rehearsal) -> None:
