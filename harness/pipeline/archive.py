@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import datetime
 import platform
+import threading
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 from harness.errors import ClosetError
@@ -75,7 +77,8 @@ class RunArchive:
     """Keeps the archive's row of one run up to date while it goes on.
 
     `open_archive` opens the shelf, and is given how many seconds to wait for others at most. What the database does
-    not take is told to `complain`, once, and tried again when the run ends.
+    not take is told to `complain`, once, and tried again when the run ends. While the run goes on nobody waits for it:
+    a server that stands still holds up whoever asks it something for a minute.
     """
 
     def __init__(
@@ -83,21 +86,30 @@ class RunArchive:
     ) -> None:
         self._open, self._folder, self._complain = open_archive, folder, complain
         self._run = 0
-        self._lost = False
+        self._lost: ClosetError | None = None
+        self._complained = False
+        self._progress = threading.Thread()
 
     def begin(self, record: RunRecord) -> None:
         """The run has begun: nothing of it is judged yet."""
         self._try(lambda archive: self._write(archive, record, RUNNING))
+        self._complain_once()
 
     def go_on(self, record: RunRecord) -> None:
-        """The run has come so far."""
+        """The run has come so far. Not written while what it told before still is: more will follow."""
         told = (count(record), record.duration_s, record_state(self._folder))
-        if self._run and not self._lost:
-            self._try(lambda archive: archive.write_progress(self._run, *told))
+        self._complain_once()
+        if self._run and self._lost is None and not self._progress.is_alive():
+            step = partial(self._try, lambda archive: archive.write_progress(self._run, *told))
+            self._progress = threading.Thread(target=step, name="closet archive", daemon=True)
+            self._progress.start()
 
     def end(self, record: RunRecord) -> None:
         """The run has ended."""
+        if self._progress.ident is not None:
+            self._progress.join()
         self._try(lambda archive: self._write(archive, record, ENDED))
+        self._complain_once()
 
     def _write(self, archive: Archive, record: RunRecord, state: str) -> None:
         entry = summarise(record, self._folder, state=state, seen=record_state(self._folder))
@@ -108,9 +120,13 @@ class RunArchive:
             with self._open(_PATIENCE_S) as shelf:
                 step(shelf.archive)
         except ClosetError as error:
-            if not self._lost:
-                self._complain(error)
-            self._lost = True
+            self._lost = error
+
+    def _complain_once(self) -> None:
+        """In the thread of the run, which is where people are told."""
+        if self._lost is not None and not self._complained:
+            self._complained = True
+            self._complain(self._lost)
 
 
 def index_runs(home: Path, archive: Archive, *, all_of_them: bool = False) -> Iterator[tuple[Path, ClosetError | None]]:

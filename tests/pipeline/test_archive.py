@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import threading
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from harness.pipeline.archive import RunArchive, index_runs, is_at_work, record_
 from harness.pipeline.runs import alone_in, write_run
 from harness.shelf import ENDED, RUNNING, Counts, Shelf
 from harness.verdict import NOT_RUN, Attempt, CheckResult, Closeness, JobResult, RunRecord, Verdict
+from tests.closet.conftest import eventually
 
 SECRET = "ghp_abcdefghijklmnopqrstuvwxyz0123"  # noqa: S105 made up
 
@@ -84,7 +86,7 @@ def test_a_run_is_followed_as_it_goes_on(folder: Path, tmp_path: Path) -> None:
         going = record(folder, (result(0), waiting))
         write_run(folder, going)
         following.go_on(going)
-        assert shelf.archive.running()[0].counts == Counts(2, passed=1, waiting=1)
+        assert eventually(lambda: shelf.archive.running()[0].counts == Counts(2, passed=1, waiting=1))
         ended = record(folder, (result(0), result(1)))
         write_run(folder, ended)
         following.end(ended)
@@ -114,6 +116,60 @@ def test_a_database_that_is_away_is_told_once_and_asked_again_at_the_end(folder:
     with Shelf(tmp_path / "shelf.db") as shelf:
         assert [run.state for run in shelf.archive.runs()] == [ENDED]
     assert len(complaints) == 1
+
+
+def test_a_database_that_stands_still_holds_up_nobody_while_the_run_goes_on(folder: Path, tmp_path: Path) -> None:
+    asked: list[str] = []
+    answers = threading.Event()
+    answers.set()
+
+    def open_it(patience_s: float) -> Shelf:
+        asked.append(threading.current_thread().name)
+        assert answers.wait(60.0)
+        return Shelf(tmp_path / "shelf.db", deadline_s=patience_s)
+
+    complaints: list[ClosetError] = []
+    following = RunArchive(open_it, folder, complaints.append)
+    waiting = result(1, Verdict.ERROR, NOT_RUN)
+    begun = record(folder, (waiting, waiting))
+    write_run(folder, begun)
+    following.begin(begun)
+    answers.clear()
+    following.go_on(begun)
+    assert eventually(lambda: len(asked) == 2)
+    following.go_on(begun)
+    answers.set()
+    ended = record(folder, (result(0), result(1)))
+    write_run(folder, ended)
+    following.end(ended)
+    with Shelf(tmp_path / "shelf.db") as shelf:
+        assert [(run.state, run.counts) for run in shelf.archive.runs()] == [(ENDED, Counts(2, passed=2))]
+    assert asked == ["MainThread", "closet archive", "MainThread"], "what goes on is written one at a time"
+    assert complaints == []
+
+
+def test_what_is_not_taken_meanwhile_is_told_by_the_run_itself(folder: Path, tmp_path: Path) -> None:
+    complaints: list[str] = []
+    away = [False]
+
+    def open_it(patience_s: float) -> Shelf:
+        if away[0]:
+            raise DataError("the shelf's database does not answer")
+        return Shelf(tmp_path / "shelf.db", deadline_s=patience_s)
+
+    following = RunArchive(open_it, folder, lambda _: complaints.append(threading.current_thread().name))
+    begun = record(folder, (result(0),))
+    write_run(folder, begun)
+    following.begin(begun)
+    away[0] = True
+
+    def told() -> bool:
+        following.go_on(begun)
+        return bool(complaints)
+
+    assert eventually(told)
+    following.end(begun)
+    assert complaints == ["MainThread"]
 
 
 def test_runs_are_indexed_from_their_records(folder: Path, tmp_path: Path) -> None:
