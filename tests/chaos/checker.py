@@ -184,6 +184,7 @@ def check_worker(worker: Worker, *, hit: bool, slots: int) -> tuple[list[str], b
         return leftovers(worker), False
     if not worker.running:
         worker.start()
+    worker.link.reset()  # a cut that did not come yet is for the run, not for this visit
     with suppress(ClosetError):
         contact(worker.device(slots))
     eventually(lambda: not leftovers(worker), TIDY_S)

@@ -14,13 +14,14 @@ from typing import Any
 
 import pytest
 
+from harness.closet.agent.removal import MARKER
 from harness.closet.agent.selfcheck import scratch_prefix
 from harness.domain import Device, DeviceKind, Lease, Priority
 from harness.errors import ErrorDescription
 from harness.shelf import Shelf
 from harness.store import Store
 from harness.verdict import NOT_RUN, CheckResult, Closeness, JobResult, RunRecord, Verdict
-from tests.chaos.checker import check_exit, check_shelf, check_store, check_verdicts, leftovers
+from tests.chaos.checker import check_exit, check_shelf, check_store, check_verdicts, check_worker, leftovers
 from tests.chaos.faults import Fault, Kind, Moment
 from tests.chaos.link import Loop
 from tests.chaos.nursery import ROOT
@@ -179,3 +180,11 @@ def test_files_and_slots_that_are_left(worker: EmulatedWorker) -> None:
         fcntl.flock(lock, fcntl.LOCK_EX)
         assert "emulated-01: slot 1 is held" in leftovers(worker)
     assert "emulated-01: slot 1 is held" not in leftovers(worker)
+
+
+def test_whoever_comes_next_tidies_up_whatever_was_planned_for_the_link(worker: EmulatedWorker) -> None:
+    worker.start()
+    (worker.work_folder / "jobs" / "x-0-1").mkdir(parents=True)
+    (worker.work_folder / MARKER).touch()
+    worker.link.cut_at(worker.link.up, 2000)
+    assert check_worker(worker, hit=True, slots=1) == ([], True)
